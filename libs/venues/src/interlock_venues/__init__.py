@@ -1,1 +1,1 @@
-""""""
+"""Public market data of Upbit and Binance: bytes to typed messages, no I/O."""
