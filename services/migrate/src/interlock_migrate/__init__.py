@@ -1,1 +1,1 @@
-""""""
+"""Database roles and schema, brought to head."""

@@ -1,1 +1,1 @@
-""""""
+"""The `interlock` command line, the native process stack, the terminal view."""

@@ -1,1 +1,1 @@
-""""""
+"""The seven checks before trading."""

@@ -1,1 +1,1 @@
-""""""
+"""Simulated Upbit and Binance behind their real wire protocols."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -76,7 +76,7 @@ def from_value(message_type: type[T], value: Any, where: str = "message") -> T:
 
 
 @cache
-def _hints(message_type: Hashable) -> Mapping[str, Any]:
+def _hints(message_type: Any) -> Mapping[str, Any]:
     return get_type_hints(message_type)
 
 
