@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from interlock_core.money import from_wire, to_wire
 
@@ -63,7 +63,7 @@ def from_value(message_type: type[T], value: Any, where: str = "message") -> T:
     """Return a dataclass message built from a JSON value, checked field by field."""
     if not isinstance(value, dict):
         raise SchemaError(f"{where}: expected an object")
-    hints: Mapping[str, Any] = _hints(message_type)
+    hints = _hints(cast("Hashable", message_type))
     if extra := sorted(set(value) - set(hints)):
         raise SchemaError(f"{where}: unexpected field {extra[0][:40]!r}")
     if missing := sorted(set(hints) - set(value)):
@@ -76,7 +76,7 @@ def from_value(message_type: type[T], value: Any, where: str = "message") -> T:
 
 
 @cache
-def _hints(message_type: Any) -> Mapping[str, Any]:
+def _hints(message_type: Hashable) -> Mapping[str, Any]:
     return get_type_hints(message_type)
 
 
