@@ -1,0 +1,247 @@
+"""The gatekeeper's shell: it journals what the machine decided, and only then acts on it.
+
+The machine decides in one tick; this module owns the order of things around it: append, make
+durable, recheck, write to the wire in the same tick, read the answer, settle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from interlock_core.arming import ArmRequest
+from interlock_core.clock import Clock, monotonic_ns
+from interlock_core.instrument import Venue, parse_key
+from interlock_core.reasons import DenyReason
+from interlock_core.wire.gate import OrderIntent, OrderResult, SessionOpen
+from interlock_gatekeeper import budget, journal
+from interlock_gatekeeper.journal import Journal, JournalError, Line
+from interlock_gatekeeper.machine import Known, Machine, Refusal, Submit
+from interlock_gatekeeper.metrics import APPROVED, Metrics
+from interlock_gatekeeper.policy import Denied
+from interlock_gatekeeper.records import Kind, Record, apply
+from interlock_gatekeeper.state import Killed, Now, OpenOrder, Session, State
+from interlock_gatekeeper.submit import Submitter
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.1
+
+
+class Gateway:
+    """Every request of every socket ends in one method here."""
+
+    def __init__(
+        self,
+        *,
+        machine: Machine,
+        book: Journal,
+        clock: Clock,
+        metrics: Metrics,
+        boot_id: str,
+        submitters: Mapping[Venue, Submitter],
+    ) -> None:
+        self.machine = machine
+        self.boot_id = boot_id
+        self._journal = book
+        self._clock = clock
+        self._metrics = metrics
+        self._submitters = submitters
+        self._in_flight: dict[str, asyncio.Task[OrderResult | None]] = {}
+        self._resolvers: set[asyncio.Task[None]] = set()
+
+    @property
+    def state(self) -> State:
+        """Return the state, for reading only."""
+        return self.machine.state
+
+    def now(self) -> Now:
+        """Return both clocks, read now."""
+        return Now(self._clock.wall_ns(), self._clock.boot_ns())
+
+    async def recover(self) -> None:
+        """Rebuild the state from the journal and leave BOOT; in doubt, KILLED."""
+
+        def visit(line: Line) -> None:
+            apply(self.state, line.record)
+
+        found = self._journal.recover(visit)
+        now = self.now()
+        if found.defect is not None:
+            log.critical("journal is broken", extra={"defect": found.defect})
+            self.state.journal_failed = True
+            self.state.phase = Killed("AUDIT_BROKEN", now.boot_ns)
+            self._metrics.kills.labels("AUDIT_BROKEN").inc()
+            return
+        # Without a journal nobody knows which LIVE_ARM_AT was used: only later ones may arm.
+        mark = now.wall_ns if found.lines == 0 else 0
+        boot = Record(Kind.BOOT, {"boot_id": self.boot_id, "high_water_mark_ns": mark})
+        apply(self.state, boot)
+        self._append([boot])
+        self.machine.recovered(now)
+        await self._commit()
+        for order in self.state.unknown_orders:
+            self._resolve(order)
+
+    async def _commit(self) -> None:
+        """Append what the machine decided; wait for the disk where a record must be durable."""
+        records = self.machine.take_records()
+        if not records:
+            return
+        seq = self._append(records)
+        if any(journal.needs_sync(record) for record in records):
+            await self._durable(seq)
+
+    def _append(self, records: list[Record]) -> int:
+        seq = self._journal.seq
+        for record in records:
+            if record.kind is Kind.KILL:
+                self._metrics.kills.labels(record.data["cause"]).inc()
+                log.critical("killed", extra={"cause": record.data["cause"]})
+            if self.state.journal_failed:
+                continue
+            try:
+                seq = self._journal.append(record, self.now())
+            except JournalError as error:
+                self._fail_journal(error)
+        self._metrics.audit_seq.set(seq)
+        return seq
+
+    async def _durable(self, seq: int) -> None:
+        try:
+            await self._journal.durable(seq)
+        except JournalError as error:
+            self._fail_journal(error)
+
+    def _fail_journal(self, error: JournalError) -> None:
+        if self.state.journal_failed:
+            return
+        self.state.journal_failed = True
+        log.critical("journal failed: nothing is sent any more", extra={"error": str(error)})
+        self.machine.kill(self.now(), cause="JOURNAL_FAILED", actor="journal")
+        self._append(self.machine.take_records())
+
+    async def arm(self, request: ArmRequest, stage: str, actor: str) -> Refusal | None:
+        """Arm for one session of a stage, durably, or say why not."""
+        refusal = self.machine.arm(request, stage, now=self.now(), actor=actor)
+        await self._commit()
+        if refusal is None and self.state.journal_failed:
+            return Refusal("ARM_AUDIT", "the journal failed while arming: nothing is armed")
+        return refusal
+
+    async def disarm(self, actor: str) -> None:
+        """Take an arm back or end the live session."""
+        self.machine.disarm(actor)
+        await self._commit()
+
+    async def kill(self, cause: str, actor: str) -> None:
+        """Set the latch in this tick, then make it durable, then return."""
+        self.machine.kill(self.now(), cause=cause, actor=actor)
+        await self._commit()
+
+    async def reset(self, actor: str) -> Refusal | None:
+        """Clear the latch, or say why not."""
+        refusal = self.machine.reset(self.now(), actor)
+        await self._commit()
+        if refusal is None and self.state.journal_failed:
+            return Refusal("RESET_AUDIT", "the journal failed: restart the gatekeeper")
+        return refusal
+
+    async def open_session(self, request: SessionOpen) -> Session | Refusal:
+        """Open a session durably, or say why not."""
+        opened = self.machine.open_session(request, self.now())
+        await self._commit()
+        if isinstance(opened, Session) and self.state.session is None:
+            return Refusal(DenyReason.AUDIT, "the journal failed while opening the session")
+        return opened
+
+    async def heartbeat(self, epoch: int) -> Session | Refusal:
+        """Renew the lease, or say why not."""
+        renewed = self.machine.heartbeat(epoch, self.now())
+        await self._commit()
+        return renewed
+
+    async def close_session(self, cause: str) -> None:
+        """End the running session with its cause."""
+        self.machine.close(cause)
+        await self._commit()
+
+    async def order(self, intent: OrderIntent) -> OrderResult | Denied | None:
+        """Return what became of an intent: a result, a veto, or None while it is in doubt."""
+        start = monotonic_ns()
+        decision = self.machine.order(intent, self.now())
+        self._metrics.decide.observe((monotonic_ns() - start) / 1e9)
+        match decision:
+            case Denied():
+                self._metrics.decisions.labels(decision.reason).inc()
+                await self._commit()
+                return decision
+            case Known():
+                return decision.result or await self._follow(intent.intent_id)
+            case Submit():
+                self._metrics.decisions.labels(APPROVED).inc()
+                task = asyncio.create_task(self._send(decision.order))
+                self._in_flight[intent.intent_id] = task
+                task.add_done_callback(lambda _: self._in_flight.pop(intent.intent_id, None))
+                # A caller that goes away must not stop an order that is on its way.
+                return await asyncio.shield(task)
+
+    async def _follow(self, intent_id: str) -> OrderResult | None:
+        task = self._in_flight.get(intent_id)
+        return None if task is None else await asyncio.shield(task)
+
+    async def _send(self, order: OpenOrder) -> OrderResult | None:
+        records = self.machine.take_records()
+        sent_seq = self._append(records)
+        submitter = self._submitter(order)
+        try:
+            result = await submitter.submit(order, durable=lambda: self._durable(sent_seq))
+        except Exception:  # an order that may be on its way must end as in doubt, whatever broke
+            log.exception("submission failed", extra={"client_order_id": order.client_order_id})
+            self.machine.unknown(order, "internal error")
+            self.machine.kill(self.now(), cause="INTERNAL", actor="submit")
+            result = None
+        await self._commit()
+        if result is None:
+            self._resolve(order)
+        return result
+
+    def _submitter(self, order: OpenOrder) -> Submitter:
+        return self._submitters[parse_key(order.intent.instrument)[0]]
+
+    def _resolve(self, order: OpenOrder) -> None:
+        task = asyncio.create_task(self._submitter(order).resolve(order))
+        self._resolvers.add(task)
+        task.add_done_callback(self._resolvers.discard)
+
+    def known(self, intent_id: str) -> OrderResult | OpenOrder | None:
+        """Return the settled result of an intent, its open order, or None."""
+        settled = self.state.settled.get(intent_id)
+        return settled.result if settled else self.state.open_orders.get(intent_id)
+
+    async def tick(self) -> None:
+        """Let time pass once and show the state to the metrics."""
+        self.machine.tick(self.now())
+        await self._commit()
+        await self._durable(self._journal.seq)
+        self._show()
+
+    async def run(self) -> None:
+        """Let time pass until cancelled."""
+        while True:
+            await self.tick()
+            await asyncio.sleep(TICK_S)
+
+    def _show(self) -> None:
+        state, metrics, now = self.state, self._metrics, self.now()
+        session = state.session
+        metrics.show_phase(state.phase_name)
+        metrics.epoch.set(state.epoch)
+        metrics.reserved.set(float(budget.reserved_usd(state)))
+        exposure = budget.exposure_usd(state)
+        metrics.exposure.set(float("nan") if exposure is None else float(exposure))
+        metrics.unknown.set(len(state.unknown_orders))
+        metrics.limit.set(float(session.gross_cap_usd) if session else 0.0)
+        lease_ns = max(session.lease_until_ns - now.boot_ns, 0) if session else 0
+        metrics.lease.set(lease_ns / 1e9)

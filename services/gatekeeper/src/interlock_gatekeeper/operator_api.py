@@ -1,0 +1,105 @@
+"""The operator's socket: the only place from which anything can be armed or reset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from interlock_core.arming import ArmRequest
+from interlock_core.wire import strict
+from interlock_core.wire.strict import SchemaError
+from interlock_gatekeeper.auth import Peer
+from interlock_gatekeeper.gateway import Gateway
+from interlock_gatekeeper.health import Health
+from interlock_gatekeeper.machine import Refusal
+from interlock_gatekeeper.server import document, read_body, refuse
+
+FORBIDDEN, CONFLICT = 403, 409
+
+PATH_STATE = "/v1/state"
+PATH_ARM = "/v1/arm"
+PATH_DISARM = "/v1/disarm"
+PATH_KILL = "/v1/kill"
+PATH_RESET = "/v1/reset"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmMessage:
+    """The three LIVE_ facts and the stage, exactly as the operator's environment holds them."""
+
+    ack: str
+    arm_at: str
+    max_notional_usd: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorKill:
+    """Set the latch, with a reason for the record."""
+
+    reason: str
+
+
+class OperatorApi:
+    """Handlers of the operator's socket."""
+
+    def __init__(self, gateway: Gateway, health: Callable[[], Health]) -> None:
+        self._gateway = gateway
+        self._health = health
+
+    def app(self) -> Starlette:
+        """Return the ASGI application."""
+        return Starlette(
+            routes=[
+                Route(PATH_STATE, self.state, methods=["GET"]),
+                Route(PATH_ARM, self.arm, methods=["POST"]),
+                Route(PATH_DISARM, self.disarm, methods=["POST"]),
+                Route(PATH_KILL, self.kill, methods=["POST"]),
+                Route(PATH_RESET, self.reset, methods=["POST"]),
+            ],
+            exception_handlers={SchemaError: _bad_schema},
+        )
+
+    async def state(self, _request: Request) -> Response:
+        """Return the full report."""
+        return document(self._health().report())
+
+    async def arm(self, request: Request) -> Response:
+        """Arm for one session, or say which condition failed and how to mend it."""
+        asked = strict.decode(ArmMessage, await read_body(request))
+        facts = ArmRequest(asked.ack, asked.arm_at, asked.max_notional_usd)
+        return self._answer(await self._gateway.arm(facts, asked.stage, _actor(request)))
+
+    async def disarm(self, request: Request) -> Response:
+        """Take an arm back or end the live session."""
+        await self._gateway.disarm(_actor(request))
+        return self._answer(None)
+
+    async def kill(self, request: Request) -> Response:
+        """Set the latch."""
+        asked = strict.decode(OperatorKill, await read_body(request))
+        await self._gateway.kill("OPERATOR", f"{_actor(request)}: {asked.reason[:100]}")
+        return self._answer(None)
+
+    async def reset(self, request: Request) -> Response:
+        """Clear the latch; never arms."""
+        return self._answer(await self._gateway.reset(_actor(request)))
+
+    def _answer(self, refusal: Refusal | None) -> Response:
+        if refusal is not None:
+            return refuse(CONFLICT, refusal.code, refusal.detail)
+        return document(self._health().report())
+
+
+async def _bad_schema(_request: Request, error: Exception) -> Response:
+    return refuse(FORBIDDEN, "BAD_SCHEMA", str(error))
+
+
+def _actor(request: Request) -> str:
+    peer: Peer = request.state.peer
+    return f"operator socket uid {peer.uid}"
