@@ -41,6 +41,7 @@ def _run() -> int:
         print("\n".join(problems), file=sys.stderr)  # noqa: T201 - the user's own terminal
         return EXIT_USAGE
     logs.configure("gatekeeper", settings.log_level, vault.secrets() if vault else ())
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     try:
         asyncio.run(App(settings, vault, settings.stage).run())
     except AnotherGatekeeperError as error:

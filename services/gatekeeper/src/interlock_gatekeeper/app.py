@@ -41,6 +41,8 @@ from interlock_gatekeeper.venues.upbit import Upbit
 
 log = logging.getLogger(__name__)
 
+STOP_TIMEOUT_S = 3
+
 Face = tuple[QuietServer, socket.socket]
 
 
@@ -108,19 +110,24 @@ class App:
             loop.add_signal_handler(number, stop.set)
         await self._gateway.recover()
         faces = self._faces()
-        work: list[Coroutine[Any, Any, None]] = [self._gateway.run(), self._market.run()]
-        if self._settings.postgres_dsn:
-            dsn = self._settings.postgres_dsn
-            work.append(Mirror(dsn, self._journal.path, self._metrics).run())
-        work += [face.serve(sockets=[sock]) for face, sock in faces]
-        tasks = [asyncio.create_task(coroutine) for coroutine in work]
+        work = [asyncio.create_task(part) for part in self._work()]
+        serving = [asyncio.create_task(face.serve(sockets=[sock])) for face, sock in faces]
         log.info("serving", extra={"state": self._state.phase_name, "boot_id": self._boot_id})
         stopped = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        await self._shut_down(tasks, faces)
+        done, _ = await asyncio.wait(
+            [stopped, *work, *serving], return_when=asyncio.FIRST_COMPLETED
+        )
+        await self._shut_down(work, serving, [face for face, _ in faces])
         for task in done - {stopped}:
             task.result()
             raise RuntimeError("a part of the gatekeeper ended by itself")
+
+    def _work(self) -> list[Coroutine[Any, Any, None]]:
+        parts: list[Coroutine[Any, Any, None]] = [self._gateway.run(), self._market.run()]
+        if self._settings.postgres_dsn:
+            dsn = self._settings.postgres_dsn
+            parts.append(Mirror(dsn, self._journal.path, self._metrics).run())
+        return parts
 
     def _faces(self) -> list[Face]:
         settings, gateway, health = self._settings, self._gateway, self.health
@@ -144,14 +151,19 @@ class App:
             ),
         ]
 
-    async def _shut_down(self, tasks: list[asyncio.Task[None]], faces: list[Face]) -> None:
+    async def _shut_down(
+        self,
+        work: list[asyncio.Task[None]],
+        serving: list[asyncio.Task[None]],
+        faces: list[QuietServer],
+    ) -> None:
         await self._gateway.close_session("gatekeeper_stopped")
-        for face, _ in faces:
+        for face in faces:
             face.should_exit = True
-        _, pending = await asyncio.wait(tasks, timeout=2)
-        for task in pending:
+        await asyncio.wait(serving, timeout=STOP_TIMEOUT_S)
+        for task in (*work, *serving):
             task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        await asyncio.gather(*work, *serving, return_exceptions=True)
         self._journal.close()
         log.info("stopped")
 

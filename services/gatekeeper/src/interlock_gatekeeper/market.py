@@ -43,6 +43,7 @@ class Market:
         self._metrics = metrics
         self._filters_at: dict[Venue, int] = {}
         self._answered_at: dict[Venue, int] = {}
+        self._down: set[Venue] = set()
 
     async def run(self) -> None:
         """Poll every venue until cancelled; one venue's silence does not delay another."""
@@ -60,9 +61,16 @@ class Market:
             await self._load_filters(adapter)
             await self.poll(adapter)
         except (ConnectError, NoAnswerError, ValueError) as error:
-            log.warning("venue does not answer", extra={"venue": adapter.venue, "why": str(error)})
+            self._say_down(adapter.venue, str(error))
             return False
+        self._down.discard(adapter.venue)
         return True
+
+    def _say_down(self, venue: Venue, why: str) -> None:
+        """Log the first failure of a row, not every poll of an outage."""
+        if venue not in self._down:
+            self._down.add(venue)
+            log.warning("venue does not answer", extra={"venue": venue, "why": why})
 
     async def _load_filters(self, adapter: Adapter) -> None:
         now_ns, loaded_ns = self._clock.boot_ns(), self._filters_at.get(adapter.venue)
