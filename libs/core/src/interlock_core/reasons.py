@@ -10,33 +10,23 @@ class DenyReason(StrEnum):
 
     AUTH = "AUTH"
     BAD_SCHEMA = "BAD_SCHEMA"
-    NOT_LIVE = "NOT_LIVE"
     KILLED = "KILLED"
-    HOLD = "HOLD"
+    NOT_LIVE = "NOT_LIVE"
     STALE_EPOCH = "STALE_EPOCH"
     LEASE = "LEASE"
     DEADLINE = "DEADLINE"
     STALE_INTENT = "STALE_INTENT"
     ID_CONFLICT = "ID_CONFLICT"
-    DUP_SHAPE = "DUP_SHAPE"
     SYMBOL = "SYMBOL"
     TYPE_TIF = "TYPE_TIF"
     VENUE_FILTER = "VENUE_FILTER"
     VENUE_DOWN = "VENUE_DOWN"
     REF_STALE = "REF_STALE"
-    REF_DIVERGE = "REF_DIVERGE"
     PRICE_COLLAR = "PRICE_COLLAR"
     FX_BAD = "FX_BAD"
     EDGE_IMPLAUSIBLE = "EDGE_IMPLAUSIBLE"
     ORDER_MAX = "ORDER_MAX"
     GROSS_MAX = "GROSS_MAX"
-    UNHEDGED_MAX = "UNHEDGED_MAX"
-    GROUP_MAX = "GROUP_MAX"
-    LEG = "LEG"
-    OPEN_ORDERS = "OPEN_ORDERS"
-    TURNOVER = "TURNOVER"
-    ORDER_COUNT = "ORDER_COUNT"
-    RATE = "RATE"
     UNKNOWN_LIMIT = "UNKNOWN_LIMIT"
     AUDIT = "AUDIT"
     INTERNAL = "INTERNAL"
@@ -45,33 +35,23 @@ class DenyReason(StrEnum):
 DENY_MEANING: dict[DenyReason, str] = {
     DenyReason.AUTH: "wrong peer, session, sequence number or MAC: open a new session",
     DenyReason.BAD_SCHEMA: "the request is not the strict JSON message that was expected",
-    DenyReason.NOT_LIVE: "no live session: arm, then open a session",
     DenyReason.KILLED: "the kill latch is set: find the cause, then `interlock reset`",
-    DenyReason.HOLD: "automatic pause: only reducing orders until it clears",
+    DenyReason.NOT_LIVE: "no live session: arm, then open a session",
     DenyReason.STALE_EPOCH: "the order belongs to an older session",
     DenyReason.LEASE: "the session's lease has lapsed: heartbeats were late",
     DenyReason.DEADLINE: "the session's hard deadline is too near",
     DenyReason.STALE_INTENT: "the order was decided too long ago",
     DenyReason.ID_CONFLICT: "the intent id was used before with other contents",
-    DenyReason.DUP_SHAPE: "the same order was sent under another id within 2 s",
     DenyReason.SYMBOL: "venue or instrument is not in the session's list",
     DenyReason.TYPE_TIF: "only limit IOC orders are allowed",
     DenyReason.VENUE_FILTER: "the venue's tick, lot, quantity or notional rule would refuse it",
     DenyReason.VENUE_DOWN: "the venue's private interface is not answering or is backing off",
     DenyReason.REF_STALE: "the gatekeeper's own reference price is too old",
-    DenyReason.REF_DIVERGE: "engine and gatekeeper see different prices",
     DenyReason.PRICE_COLLAR: "the limit is too far through the gatekeeper's reference price",
     DenyReason.FX_BAD: "KRW per USDT is stale or implausible",
     DenyReason.EDGE_IMPLAUSIBLE: "the claimed edge is not in (0, 300] bps",
     DenyReason.ORDER_MAX: "one order's worst-case notional is above the cap",
     DenyReason.GROSS_MAX: "reserved plus exposure plus this order is above the cap",
-    DenyReason.UNHEDGED_MAX: "the unhedged amount would be above the cap",
-    DenyReason.GROUP_MAX: "too many open groups",
-    DenyReason.LEG: "this leg of the group has been used",
-    DenyReason.OPEN_ORDERS: "too many orders are open or unknown",
-    DenyReason.TURNOVER: "the session's turnover is used up",
-    DenyReason.ORDER_COUNT: "the session's number of orders is used up",
-    DenyReason.RATE: "too many orders in a second for this venue",
     DenyReason.UNKNOWN_LIMIT: "an order's outcome is unknown: no new risk until it is proven",
     DenyReason.AUDIT: "the journal cannot record: nothing is sent",
     DenyReason.INTERNAL: "a check could not be computed: denied, and killed",

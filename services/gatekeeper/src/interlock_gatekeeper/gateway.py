@@ -76,7 +76,14 @@ class Gateway:
             return
         # Without a journal nobody knows which LIVE_ARM_AT was used: only later ones may arm.
         mark = now.wall_ns if found.lines == 0 else 0
-        boot = Record(Kind.BOOT, {"boot_id": self.boot_id, "high_water_mark_ns": mark})
+        boot = Record(
+            Kind.BOOT,
+            {
+                "boot_id": self.boot_id,
+                "high_water_mark_ns": mark,
+                "torn_bytes": found.torn_bytes,
+            },
+        )
         apply(self.state, boot)
         self._append([boot])
         self.machine.recovered(now)

@@ -65,7 +65,7 @@ class Submitter:
         try:
             connection = await self._transport.prepare()
         except ConnectError as error:
-            return self._abort(order, "VENUE_DOWN", str(error))
+            return self._abort(order, DenyReason.VENUE_DOWN, str(error))
         await durable()
         # From here to the write there is no await: nothing can change in between.
         now = Now(self._clock.wall_ns(), self._clock.boot_ns())
