@@ -157,7 +157,7 @@ class App:
         serving: list[asyncio.Task[None]],
         faces: list[QuietServer],
     ) -> None:
-        await self._gateway.close_session("gatekeeper_stopped")
+        await self._gateway.stop()
         for face in faces:
             face.should_exit = True
         await asyncio.wait(serving, timeout=STOP_TIMEOUT_S)

@@ -27,6 +27,7 @@ from interlock_gatekeeper.submit import Submitter
 log = logging.getLogger(__name__)
 
 TICK_S = 0.1
+RESOLVE_RETRY_S = 1.0
 
 
 class Gateway:
@@ -218,7 +219,7 @@ class Gateway:
         return self._submitters[parse_key(order.intent.instrument)[0]]
 
     def _resolve(self, order: OpenOrder) -> None:
-        task = asyncio.create_task(self._submitter(order).resolve(order))
+        task = asyncio.create_task(self._resolve_for_ever(order))
         self._resolvers.add(task)
         task.add_done_callback(self._resolvers.discard)
 
@@ -239,6 +240,22 @@ class Gateway:
         while True:
             await self.tick()
             await asyncio.sleep(TICK_S)
+
+    async def _resolve_for_ever(self, order: OpenOrder) -> None:
+        while order.intent.intent_id in self.state.open_orders:
+            try:
+                await self._submitter(order).resolve(order)
+            except Exception:  # an order in doubt is asked for as long as it is in doubt
+                log.exception("resolver failed", extra={"client_order_id": order.client_order_id})
+                await asyncio.sleep(RESOLVE_RETRY_S)
+
+    async def stop(self) -> None:
+        """End the session and every question that still runs; the journal keeps what is open."""
+        await self.close_session("gatekeeper_stopped")
+        for task in self._resolvers:
+            task.cancel()
+        await asyncio.gather(*self._resolvers, return_exceptions=True)
+        await self._commit()
 
     def _show(self) -> None:
         state, metrics, now = self.state, self._metrics, self.now()

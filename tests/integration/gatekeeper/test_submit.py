@@ -1,0 +1,254 @@
+"""One write, then only questions: the submission path against a venue that misbehaves."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from tests.integration.gatekeeper.scripted_venue import DROP, HANG, ScriptedVenue
+from tests.unit.gatekeeper.conftest import CONFIG, INSTRUMENTS, Bench, ManualClock
+
+from interlock_core.wire.gate import Outcome
+from interlock_gatekeeper import submit
+from interlock_gatekeeper.gateway import Gateway
+from interlock_gatekeeper.journal import Journal
+from interlock_gatekeeper.machine import Machine
+from interlock_gatekeeper.metrics import Metrics
+from interlock_gatekeeper.records import Kind
+from interlock_gatekeeper.state import State
+from interlock_gatekeeper.submit import Submitter
+from interlock_gatekeeper.transport import Transport
+from interlock_gatekeeper.vault import KeyPair
+from interlock_gatekeeper.venues.binance import PERP, Binance
+
+pytestmark = pytest.mark.integration
+
+POST, QUERY, FILLS = "POST /fapi/v1/order", "GET /fapi/v1/order", "GET /fapi/v1/userTrades"
+ENDED = {"orderId": 7, "executedQty": "0.001", "status": "FILLED"}
+NOTHING = {"orderId": 7, "executedQty": "0", "status": "EXPIRED"}
+FILL = [{"qty": "0.001", "price": "9999", "commission": "0.005", "commissionAsset": "USDT"}]
+ABSENT = {"code": -2013, "msg": "Order does not exist."}
+
+
+def says(body, status=200):
+    return status, json.dumps(body).encode()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Shorten the waits, not their order."""
+    monkeypatch.setattr(submit, "FOLLOW_DELAYS_S", (0.001,) * 4)
+    monkeypatch.setattr(submit, "RESOLVE_DELAYS_S", (0.001,) * 4)
+    monkeypatch.setattr(submit, "RESOLVE_EVERY_S", 0.001)
+    monkeypatch.setattr(submit, "ANSWER_TIMEOUT_S", 0.2)
+
+
+@asynccontextmanager
+async def desk(tmp_path, url):
+    """Return a bench whose gateway sends to url and journals to tmp_path."""
+    clock, metrics = ManualClock(), Metrics("paper", "paper")
+    state = State(environment="paper")
+    state.instruments.update(INSTRUMENTS)
+    machine = Machine(state, config_sha256=CONFIG, has_secrets=False)
+    adapter = Binance(PERP, url, KeyPair("key-0123456789abcdef", "secret-0123456789"))
+    adapter.late_s = 0.02
+    transport = Transport(url)
+    submitter = Submitter(
+        adapter=adapter, transport=transport, machine=machine, clock=clock, metrics=metrics
+    )
+    book = Journal(tmp_path, boot_id="b", observe_sync_s=metrics.sync.observe)
+    gateway = Gateway(
+        machine=machine,
+        book=book,
+        clock=clock,
+        metrics=metrics,
+        boot_id="b",
+        submitters={adapter.venue: submitter},
+    )
+    await gateway.recover()
+    bench = Bench(machine, clock, [])
+    bench.gateway = gateway
+    bench.book = book
+    bench.open()
+    yield bench
+    await gateway.stop()
+    transport.close()
+    book.close()
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - state set by another task, bounded above
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+async def venue():
+    async with ScriptedVenue() as made:
+        made.script[FILLS].append(says(FILL))
+        yield made
+
+
+async def test_a_filled_order_is_priced_from_its_fills(tmp_path, venue):
+    """One POST, its fills, one settled result, nothing reserved any more."""
+    venue.script[POST].append(says(ENDED))
+    async with desk(tmp_path, venue.url) as bench:
+        result = await bench.gateway.order(bench.intent())
+        assert result.outcome is Outcome.FILLED
+        assert (result.average_price, result.fee) == (Decimal(9999), Decimal("0.005"))
+        assert bench.state.positions == {"BINANCE_PERP:BTCUSDT": Decimal("0.001")}
+        assert not bench.state.open_orders
+        assert await bench.gateway.order(bench.intent()) == result
+        assert venue.count(POST) == 1
+
+
+async def test_the_record_is_on_disk_before_the_first_byte(tmp_path, venue):
+    """When the venue reads the order, the journal already has its SENT line."""
+    venue.script[POST].append(says(NOTHING))
+    async with desk(tmp_path, venue.url) as bench:
+        await bench.gateway.order(bench.intent())
+        kinds = [json.loads(line)["type"] for line in bench.book.path.read_bytes().splitlines()]
+        assert kinds.index("SENT") < kinds.index("RESULT")
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        DROP,
+        HANG,
+        (503, b"Unknown error, please check your request or try again later."),
+        says({"code": -1007, "msg": "Timeout waiting for response"}, 408),
+        says({"code": -1006, "msg": "Execution status unknown."}, 400),
+        (200, b"<html>maintenance</html>"),
+    ],
+)
+async def test_a_lost_answer_is_resolved_by_asking_and_never_by_sending_again(
+    tmp_path, venue, lost
+):
+    """In doubt: reserved, new risk refused, then proven filled by client order id."""
+    venue.script[POST].append(lost)
+    venue.script[QUERY].extend([(500, b""), says(ENDED)])
+    async with desk(tmp_path, venue.url) as bench:
+        assert await bench.gateway.order(bench.intent()) is None
+        await until(lambda: not bench.state.open_orders)
+        settled = bench.state.settled["intent-0001"].result
+        assert settled.outcome is Outcome.FILLED
+        assert bench.state.positions == {"BINANCE_PERP:BTCUSDT": Decimal("0.001")}
+        assert venue.count(POST) == 1
+
+
+async def test_in_doubt_refuses_new_risk(tmp_path, venue):
+    """While one order is in doubt the next is vetoed and never written."""
+    venue.script[POST].append(DROP)
+    venue.script[QUERY].append((500, b""))
+    async with desk(tmp_path, venue.url) as bench:
+        assert await bench.gateway.order(bench.intent()) is None
+        denied = await bench.gateway.order(bench.intent("intent-0002"))
+        assert denied.reason == "UNKNOWN_LIMIT"
+        assert venue.count(POST) == 1
+
+
+async def test_absent_needs_time_and_three_answers(tmp_path, venue):
+    """'Does not exist' proves absence only after the order can no longer arrive."""
+    venue.script[POST].append(DROP)
+    venue.script[QUERY].append(says(ABSENT, 400))
+    async with desk(tmp_path, venue.url) as bench:
+        assert await bench.gateway.order(bench.intent()) is None
+        await until(lambda: not bench.state.open_orders)
+        settled = bench.state.settled["intent-0001"].result
+        assert (settled.outcome, settled.code) == (Outcome.REJECTED, "ABSENT")
+        assert venue.count(QUERY) >= 3
+        assert venue.count(POST) == 1
+
+
+async def test_a_named_refusal_releases_the_budget(tmp_path, venue):
+    """A documented business code is definite: rejected, nothing reserved."""
+    venue.script[POST].append(says({"code": -2019, "msg": "Margin is insufficient."}, 400))
+    async with desk(tmp_path, venue.url) as bench:
+        result = await bench.gateway.order(bench.intent())
+        assert (result.outcome, result.code) == (Outcome.REJECTED, "-2019")
+        assert not bench.state.open_orders
+
+
+async def test_no_connection_means_nothing_was_sent(tmp_path):
+    """A refused connection aborts with a reason; the intent id stays used."""
+    async with desk(tmp_path, "http://127.0.0.1:9") as bench:
+        result = await bench.gateway.order(bench.intent())
+        assert (result.outcome, result.code) == (Outcome.VETOED, "VENUE_DOWN")
+        assert not bench.state.open_orders
+
+
+async def test_a_kill_during_the_sync_stops_the_write(tmp_path, venue):
+    """The recheck has the last word: killed while waiting for the disk means not one byte."""
+    venue.script[POST].append(says(ENDED))
+    async with desk(tmp_path, venue.url) as bench:
+        durable = bench.book.durable
+
+        async def killed_meanwhile(seq):
+            await durable(seq)
+            bench.machine.kill(bench.now, cause="TEST", actor="test")
+
+        bench.book.durable = killed_meanwhile
+        result = await bench.gateway.order(bench.intent())
+        assert (result.outcome, result.code) == (Outcome.VETOED, "KILLED")
+        assert venue.count(POST) == 0
+
+
+async def test_a_disk_that_fails_stops_everything(tmp_path, venue, monkeypatch):
+    """No durable record, no byte; the gatekeeper latches and answers AUDIT ever after."""
+    venue.script[POST].append(says(ENDED))
+    async with desk(tmp_path, venue.url) as bench:
+
+        def fail(_fd):
+            raise OSError(5, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("interlock_gatekeeper.journal.os.fdatasync", fail)
+            result = await bench.gateway.order(bench.intent())
+            assert result.outcome is Outcome.VETOED
+            assert venue.count(POST) == 0
+            assert bench.state.journal_failed
+            assert bench.state.phase_name == "KILLED"
+            assert (await bench.gateway.order(bench.intent("intent-0002"))).reason == "KILLED"
+
+
+async def test_an_error_of_our_own_leaves_the_order_in_doubt_and_kills(tmp_path, venue):
+    """A surprise after the write is never taken for 'nothing happened'."""
+    venue.script[POST].append(says(ENDED))
+    venue.script[QUERY].append((500, b""))
+    async with desk(tmp_path, venue.url) as bench:
+        submitter = next(iter(bench.gateway._submitters.values()))
+        original = submitter._adapter.read_order
+        submitter._adapter.read_order = lambda _: 1 / 0
+        assert await bench.gateway.order(bench.intent()) is None
+        submitter._adapter.read_order = original
+        assert bench.state.phase.cause == "INTERNAL"
+        assert bench.state.unknown_orders
+
+
+async def test_a_caller_that_goes_away_does_not_stop_its_order(tmp_path, venue):
+    """The order is followed to its end although nobody waits."""
+    venue.script[POST].append(says(NOTHING))
+    async with desk(tmp_path, venue.url) as bench:
+        caller = asyncio.create_task(bench.gateway.order(bench.intent()))
+        await until(lambda: venue.count(POST) == 1)
+        caller.cancel()
+        await until(lambda: "intent-0001" in bench.state.settled)
+        assert venue.count(POST) == 1
+
+
+async def test_what_was_in_doubt_at_a_crash_is_asked_for_after_the_restart(tmp_path, venue):
+    """SENT without a result: the new process asks, and settles with the venue's answer."""
+    venue.script[POST].append(DROP)
+    venue.script[QUERY].append((500, b""))
+    async with desk(tmp_path, venue.url) as bench:
+        assert await bench.gateway.order(bench.intent()) is None
+    venue.script[QUERY].clear()
+    venue.script[QUERY].append(says(ENDED))
+    async with desk(tmp_path, venue.url) as again:
+        await until(lambda: "intent-0001" in again.state.settled)
+        assert again.state.settled["intent-0001"].result.outcome is Outcome.FILLED
+        assert venue.count(POST) == 1
+    kinds = [json.loads(line)["type"] for line in again.book.path.read_bytes().splitlines()]
+    assert kinds.count(Kind.SENT) == 1
