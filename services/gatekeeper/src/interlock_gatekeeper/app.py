@@ -52,6 +52,7 @@ class App:
     def __init__(self, settings: GateSettings, vault: Vault | None, stage: str) -> None:
         self._settings = settings
         self._stage = stage
+        self._stop = asyncio.Event()
         self._boot_id = new_boot_id()
         self._has_secrets = vault is not None and settings.environment == "live"
         self._state = State(environment=settings.environment)
@@ -64,7 +65,7 @@ class App:
             self._state, config_sha256=settings.config_sha256, has_secrets=self._has_secrets
         )
         adapters = _adapters(settings, vault or PAPER_VAULT, simulated(settings.simvenues_url))
-        transports = {a.venue: Transport(a.rest_url) for a in adapters}
+        self._transports = {a.venue: Transport(a.rest_url) for a in adapters}
         self._gateway = Gateway(
             machine=machine,
             book=self._journal,
@@ -74,7 +75,7 @@ class App:
             submitters={
                 a.venue: Submitter(
                     adapter=a,
-                    transport=transports[a.venue],
+                    transport=self._transports[a.venue],
                     machine=machine,
                     clock=self._clock,
                     metrics=self._metrics,
@@ -84,11 +85,15 @@ class App:
         )
         self._market = Market(
             adapters=adapters,
-            transports=transports,
+            transports=self._transports,
             state=self._state,
             clock=self._clock,
             metrics=self._metrics,
         )
+
+    def stop(self) -> None:
+        """Ask `run` to end in order."""
+        self._stop.set()
 
     def health(self) -> Health:
         """Return the health as of now."""
@@ -104,16 +109,15 @@ class App:
 
     async def run(self) -> None:
         """Recover, serve all faces, and stop in order on SIGTERM or SIGINT."""
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self.stop)
         await self._gateway.recover()
         faces = self._faces()
         work = [asyncio.create_task(part) for part in self._work()]
         serving = [asyncio.create_task(face.serve(sockets=[sock])) for face, sock in faces]
         log.info("serving", extra={"state": self._state.phase_name, "boot_id": self._boot_id})
-        stopped = asyncio.create_task(stop.wait())
+        stopped = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait(
             [stopped, *work, *serving], return_when=asyncio.FIRST_COMPLETED
         )
@@ -164,6 +168,8 @@ class App:
         for task in (*work, *serving):
             task.cancel()
         await asyncio.gather(*work, *serving, return_exceptions=True)
+        for transport in self._transports.values():
+            transport.close()
         self._journal.close()
         log.info("stopped")
 

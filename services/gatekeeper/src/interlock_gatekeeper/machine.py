@@ -28,7 +28,6 @@ from interlock_gatekeeper.records import (
 )
 from interlock_gatekeeper.state import (
     Armed,
-    Boot,
     Disarmed,
     Expired,
     Killed,
@@ -339,11 +338,6 @@ class Machine:
             raise ValueError("an unknown outcome settles nothing")
         if result.intent_id in self.state.open_orders:
             self._apply(result_record(result))
-
-    @property
-    def can_answer(self) -> bool:
-        """Say whether recovery is done and the journal works: else health cannot be known."""
-        return not isinstance(self.state.phase, Boot) and not self.state.journal_failed
 
 
 def new_boot_id() -> str:
