@@ -4,6 +4,7 @@ A bare socket: this starts every few seconds in every container, and an HTTP lib
 times as long to import as the question takes to ask.
 """
 
+# ruff: noqa: INP001 - copied into the images by itself, never imported
 import socket
 import sys
 
