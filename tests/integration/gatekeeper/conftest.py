@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -167,7 +168,9 @@ class Stack:
 
     async def ctl(self, *arguments, **environ):
         process = await asyncio.create_subprocess_exec(
-            "gatekeeperctl",
+            sys.executable,
+            "-m",
+            "interlock_gatekeeper.ctl",
             *arguments,
             env={**os.environ, **self.environ, **environ},
             stdout=asyncio.subprocess.PIPE,
