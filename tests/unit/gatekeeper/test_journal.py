@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from interlock_gatekeeper import journal
 from interlock_gatekeeper.journal import AnotherGatekeeperError, Journal, JournalError
-from interlock_gatekeeper.records import Kind, Record
-from interlock_gatekeeper.state import Now
+from interlock_gatekeeper.records import Kind, Record, apply
+from interlock_gatekeeper.state import Now, State
 
 NOW = Now(1, 2)
 
@@ -100,6 +100,17 @@ def test_a_line_of_an_unknown_kind_is_a_defect(tmp_path):
     body["h"] = journal.chain(journal.GENESIS, {k: v for k, v in body.items() if k != "h"})
     file.write_text(json.dumps(body) + "\n")
     assert "GIFT" in read(file)[0].defect
+
+
+def test_a_line_that_cannot_be_replayed_is_a_defect(tmp_path):
+    """A valid chain over data that makes no sense is still not a journal."""
+    book = open_journal(tmp_path)
+    book.recover(lambda _: None)
+    book.append(Record(Kind.RESULT, {"result": {"intent_id": "x"}}), NOW)
+    book.close()
+    state = State(environment="paper")
+    found = journal.read(tmp_path / journal.FILE_NAME, lambda line: apply(state, line.record))
+    assert found.defect.startswith("line 1:")
 
 
 def test_exactly_one_gatekeeper(tmp_path):

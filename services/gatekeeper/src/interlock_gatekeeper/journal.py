@@ -72,9 +72,9 @@ def read(path: Path, visit: Callable[[Line], None]) -> Verification:
             break
         try:
             line = _parse(raw_line, count + 1, prev)
-        except (ValueError, KeyError, TypeError) as error:
+            visit(line)
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             return Verification(count, prev, f"line {count + 1}: {error}", 0)
-        visit(line)
         prev, count = line.raw["h"], line.seq
         good_bytes += len(raw_line)
     return Verification(count, prev, None, size - good_bytes)

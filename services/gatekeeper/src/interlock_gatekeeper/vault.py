@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -75,7 +76,7 @@ def _read_all(files: Mapping[str, Path]) -> dict[str, str]:
 def _read(name: str, path: Path) -> str:
     try:
         with path.open("rb") as handle:
-            mode = stat.S_IMODE(path.stat().st_mode)
+            mode = stat.S_IMODE(os.fstat(handle.fileno()).st_mode)
             raw = handle.read(MAX_BYTES + 1)
     except OSError as error:
         raise VaultError(f"{name}_FILE: cannot read {path}: {error.strerror}") from error
