@@ -79,7 +79,7 @@ async def desk(tmp_path, url):
 
 async def until(condition):
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - state set by another task, bounded above
+        while not condition():
             await asyncio.sleep(0.002)
 
 

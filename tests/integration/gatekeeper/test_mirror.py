@@ -1,0 +1,87 @@
+"""The journal's mirror: complete, idempotent, and behind an outage without loss."""
+
+import asyncio
+import contextlib
+
+import psycopg
+import pytest
+from tests.integration.migrate.conftest import database, server  # noqa: F401 - fixtures
+
+from interlock_gatekeeper.journal import Journal
+from interlock_gatekeeper.metrics import Metrics
+from interlock_gatekeeper.mirror import CURSOR_NAME, Mirror
+from interlock_gatekeeper.records import Kind, Record
+from interlock_gatekeeper.state import Now
+from interlock_migrate.files import packaged
+from interlock_migrate.runner import migrate
+from interlock_migrate.settings import ROLES, read_settings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def migrated(database):  # noqa: F811 - the fixture of that name
+    """Return the server with the schema and its roles."""
+    passwords = {f"MIGRATE_PASSWORD_{role.upper()}": f"pw-of-{role}" for role in ROLES}
+    migrate(read_settings({"POSTGRES_DSN": database.dsn(), **passwords}), packaged())
+    return database
+
+
+@pytest.fixture
+def book(tmp_path):
+    made = Journal(tmp_path, boot_id="boot", observe_sync_s=lambda _: None)
+    made.recover(lambda _: None)
+    yield made
+    made.close()
+
+
+def fill(book, count, kind=Kind.DENY):
+    for number in range(count):
+        book.append(Record(kind, {"n": number}), Now(1, 2))
+
+
+def rows(server, query):  # noqa: F811 - a plain parameter
+    with psycopg.connect(server.dsn()) as connection:
+        return connection.execute(query).fetchall()
+
+
+@contextlib.asynccontextmanager
+async def mirroring(server, book):  # noqa: F811 - a plain parameter
+    dsn = server.dsn(user="gatekeeper", password="pw-of-gatekeeper")
+    task = asyncio.create_task(Mirror(dsn, book.path, Metrics("paper", "paper")).run())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(server, count):  # noqa: F811 - a plain parameter
+    async with asyncio.timeout(10):
+        while len(await asyncio.to_thread(rows, server, "SELECT 1 FROM journal")) < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_every_line_arrives_once_with_anchors(migrated, book):
+    """Lines before, during and after an outage of the mirror: all there, in order, once."""
+    fill(book, 3)
+    async with mirroring(migrated, book):
+        await until(migrated, 3)
+        fill(book, 2, Kind.KILL)
+        await until(migrated, 5)
+    fill(book, 1)
+    book.path.with_name(CURSOR_NAME).unlink()
+    async with mirroring(migrated, book):
+        await until(migrated, 6)
+    found = rows(migrated, "SELECT seq, record->>'h' = h FROM journal ORDER BY seq")
+    assert found == [(seq, True) for seq in range(1, 7)]
+    kills = rows(migrated, "SELECT seq FROM anchors WHERE reason = 'KILL' ORDER BY anchor_id")
+    assert [seq for (seq,) in kills][:2] == [4, 5]
+    assert rows(migrated, "SELECT count(*) > 0 FROM anchors WHERE reason = 'PERIODIC'")[0][0]
+
+
+async def test_a_cursor_of_another_journal_is_not_believed(migrated, book):
+    """Past the end, or not a number: begin anew; the inserts are idempotent."""
+    fill(book, 2)
+    for wrong in ("999999", "x"):
+        book.path.with_name(CURSOR_NAME).write_text(wrong)
+        async with mirroring(migrated, book):
+            await until(migrated, 2)
