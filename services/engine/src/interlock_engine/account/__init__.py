@@ -1,0 +1,1 @@
+"""Pure accounting: positions and results from fills only."""

@@ -1,0 +1,1 @@
+"""Pure books: no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""From decisions to fills, through the gatekeeper and nothing else."""

@@ -1,0 +1,1 @@
+"""Sockets and public REST of the venues."""

@@ -1,0 +1,1 @@
+"""What the engine shows: KPIs, metrics, files, HTTP."""

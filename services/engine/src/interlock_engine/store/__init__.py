@@ -1,0 +1,1 @@
+"""Optional stores: the engine trades and measures without them."""
