@@ -1,0 +1,1 @@
+"""The native stack: the same services as processes, on embedded PostgreSQL and Valkey."""

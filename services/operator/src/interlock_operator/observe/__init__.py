@@ -1,0 +1,1 @@
+"""What an operator sees of a running stack: terminal view, progress lines, summary."""
