@@ -1,0 +1,1 @@
+"""Money: spot ledgers and USD-M positions, exact in Decimal."""

@@ -1,0 +1,1 @@
+"""Where prices come from: synthetic, recorded or mirrored, all behind one interface."""

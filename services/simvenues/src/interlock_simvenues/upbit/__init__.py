@@ -1,0 +1,1 @@
+"""Upbit (Korea) behind its wire protocol: REST, JWT, binary WebSocket frames."""
