@@ -145,7 +145,13 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await self._server.start()
+        try:
+            await self._server.start()
+        except OSError as error:
+            log.critical("cannot listen", extra={"why": str(error)})
+            self._finish_record(EXIT_FAILED)
+            await self._close_connections()
+            return EXIT_FAILED
         log.info("engine started", extra={"session_id": self._facts.session_id})
         work = asyncio.create_task(self._work())
         stores = [asyncio.create_task(s.run()) for s in (self._postgres, self._redis) if s]
