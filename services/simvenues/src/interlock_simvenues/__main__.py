@@ -11,6 +11,7 @@ import sys
 from interlock_core.logs import configure
 from interlock_core.settings import ConfigError, describe, environment
 from interlock_simvenues.app import running
+from interlock_simvenues.market.mirror import MirrorError
 from interlock_simvenues.settings import SPEC, Settings, read
 
 USAGE = 2
@@ -18,9 +19,12 @@ _ABOUT = """\
 Simulated Upbit, Binance spot and Binance USD-M futures behind their real wire protocols.
 One port serves REST and WebSocket of all venues; unmodified clients need other base URLs only:
 
-  Upbit REST    http://HOST:PORT/upbit/v1/...      Upbit WS    ws://HOST:PORT/upbit/websocket/v1[/private]
-  Spot REST     http://HOST:PORT/api/v3, /sapi/v1  Spot WS     ws://HOST:PORT/stream/ws, /stream/stream
-  USD-M REST    http://HOST:PORT/fapi/v1|v2|v3     USD-M WS    ws://HOST:PORT/fstream/{public,market,private}/ws
+  Upbit REST    http://HOST:PORT/upbit/v1/...
+  Upbit WS      ws://HOST:PORT/upbit/websocket/v1[/private]
+  Spot REST     http://HOST:PORT/api/v3, /sapi/v1
+  Spot WS       ws://HOST:PORT/stream/ws, /stream/stream
+  USD-M REST    http://HOST:PORT/fapi/v1|v2|v3
+  USD-M WS      ws://HOST:PORT/fstream/{public,market,private}/ws
   WS API        ws://HOST:PORT/ws-api/v3 (spot), /ws-api/v1 (USD-M)
 
   /health  200 while the market moves        /metrics        Prometheus
@@ -49,6 +53,9 @@ def main() -> None:
     configure("simvenues", settings.log_level)
     try:
         asyncio.run(_run(settings))
+    except (ConfigError, MirrorError) as error:
+        sys.stderr.write(f"interlock-simvenues: {error}\n")
+        sys.exit(1)
     except OSError as error:
         sys.stderr.write(f"interlock-simvenues: {error.strerror or error}\n")
         sys.exit(1)

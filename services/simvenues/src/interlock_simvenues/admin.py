@@ -91,7 +91,9 @@ class Admin:
     async def _health(self, _request: web.Request) -> web.Response:
         label = self._choice.source.label
         age_ns = self._world.clock.wall_ns() - self._world.last_step_ns
-        ticking = age_ns < MARKET_STALE_NS
+        ticking = age_ns < MARKET_STALE_NS and self._choice.source.is_live(
+            self._world.clock.wall_ns()
+        )
         body = {
             "status": "ok" if ticking else "stale",
             "market_age_s": round(age_ns / NS_PER_S, 3),

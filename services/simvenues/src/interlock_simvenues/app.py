@@ -139,10 +139,12 @@ class Simulator:
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[tuple[Simulator, int]]:
+async def running(
+    settings: Settings, clock: Clock | None = None
+) -> AsyncIterator[tuple[Simulator, int]]:
     """Run a simulator on the configured address; yield it and the port it listens on."""
     used = clock or SystemClock()
-    choice = await choose(settings, used.wall_ns())
+    choice = await choose(settings, used)
     simulator = Simulator(settings, choice, used)
     simulator.world.step()
     runner = web.AppRunner(simulator.app, access_log=None, shutdown_timeout=0.1)
@@ -171,3 +173,4 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             await ticking
         simulator.cut_connections()
         await runner.cleanup()
+        await choice.source.stop()

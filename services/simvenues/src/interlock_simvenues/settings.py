@@ -50,7 +50,10 @@ SPEC = (
     ),
     Setting("SIM_SEED", integer(0, 2**31), "7", "seed of the synthetic market"),
     Setting(
-        "SIM_RECORDING_DIR", path, "recordings", "folder of Parquet or CSV files (recording only)"
+        "SIM_RECORDING_PATH",
+        path,
+        "recordings",
+        "a Parquet or CSV recording, or a folder that holds one (recording only); read only",
     ),
     Setting(
         "SIM_RECORDING_SPEED", number(0.1, 1000.0), "1", "recorded seconds played in one second"
@@ -76,9 +79,7 @@ SPEC = (
         "its secret; the read-only pair is the same with -ro appended to each",
         secret=True,
     ),
-    Setting(
-        "SIM_BINANCE_API_KEY", text, _BINANCE_KEY, "API key of the simulated Binance account"
-    ),
+    Setting("SIM_BINANCE_API_KEY", text, _BINANCE_KEY, "API key of the simulated Binance account"),
     Setting(
         "SIM_BINANCE_API_SECRET",
         text,
@@ -110,7 +111,7 @@ class Settings:
     market_source: str
     regime: str
     seed: int
-    recording_dir: Path
+    recording_path: Path
     recording_speed: float
     mirror_timeout_s: float
     mirror_assets: int
@@ -130,8 +131,8 @@ def read(environ: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = load(SPEC, environ)
     upbit = (values["sim_upbit_access_key"], values["sim_upbit_secret_key"])
     binance = (values["sim_binance_api_key"], values["sim_binance_api_secret"])
-    if values["market_source"] == "recording" and not values["sim_recording_dir"].is_dir():
-        missing = f"SIM_RECORDING_DIR: expected a folder, was {values['sim_recording_dir']}"
+    if values["market_source"] == "recording" and not values["sim_recording_path"].exists():
+        missing = f"SIM_RECORDING_PATH: {values['sim_recording_path']} does not exist"
         raise ConfigError([missing])
     return Settings(
         host=values["sim_host"],
@@ -139,7 +140,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         market_source=values["market_source"],
         regime=values["sim_regime"],
         seed=values["sim_seed"],
-        recording_dir=values["sim_recording_dir"],
+        recording_path=values["sim_recording_path"],
         recording_speed=values["sim_recording_speed"],
         mirror_timeout_s=values["sim_mirror_timeout_s"],
         mirror_assets=values["sim_mirror_assets"],

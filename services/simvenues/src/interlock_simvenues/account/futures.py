@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from interlock_core.instrument import Side
 from interlock_simvenues.account.spot import FEE_STEP
 from interlock_simvenues.matching.exchange import Charge
-from interlock_simvenues.matching.orders import ZERO, NewOrder, Order, Reason, Refused
+from interlock_simvenues.matching.orders import ZERO, NewOrder, Order, Reason, RefusedError
 
 DEFAULT_LEVERAGE = 20
 MAINTENANCE_RATE = Decimal("0.004")
@@ -92,30 +92,30 @@ class FuturesAccount:
         return self.wallet + self.total_unrealized() - self.position_margin() - self._open_margin
 
     def fillable(self, new: NewOrder) -> Decimal | None:
-        """Return how much a reduce-only order may close; raise Refused where there is nothing."""
+        """Return how much a reduce-only order may close, or raise where that is nothing."""
         if self.hedged == (new.position_side == "BOTH"):
-            raise Refused(Reason.POSITION_SIDE)
+            raise RefusedError(Reason.POSITION_SIDE)
         closing = self._closing(new)
         if self.hedged and self._closes_in_hedge(new):
             if closing < (new.quantity or ZERO):
-                raise Refused(Reason.REDUCE_ONLY)
+                raise RefusedError(Reason.REDUCE_ONLY)
             return closing
         if not new.reduce_only:
             return None
         if closing == ZERO:
-            raise Refused(Reason.REDUCE_ONLY)
+            raise RefusedError(Reason.REDUCE_ONLY)
         return closing
 
     def reserve(self, order: Order, cost: Decimal) -> None:
-        """Hold margin for the part of an order that opens risk, or raise Refused(FUNDS)."""
+        """Hold margin for the part of an order that opens risk, or raise RefusedError(FUNDS)."""
         new = order.new
         quantity = new.quantity or ZERO
         opening = max(quantity - self._closing(new), ZERO)
-        if opening == ZERO or quantity == ZERO:
+        if opening == ZERO:
             return
         margin = cost * opening / quantity / self.config(new.symbol).leverage
         if margin + cost * self.fee_rate > self.available():
-            raise Refused(Reason.FUNDS, "USDT")
+            raise RefusedError(Reason.FUNDS, "USDT")
         order.locked = margin
         self._open_margin += margin
 

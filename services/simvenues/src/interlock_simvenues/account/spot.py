@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
-from collections.abc import Callable, Mapping
-
 from interlock_core.instrument import Side
 from interlock_simvenues.matching.exchange import Charge
-from interlock_simvenues.matching.orders import ZERO, NewOrder, Order, Reason, Refused
+from interlock_simvenues.matching.orders import ZERO, NewOrder, Order, Reason, RefusedError
 from interlock_simvenues.matching.rules import MarketRules
 
 FEE_STEP = Decimal("0.00000001")
@@ -52,10 +51,11 @@ class SpotLedger:
 
     def fillable(self, new: NewOrder) -> Decimal | None:
         """Return None: a spot order has no position to reduce."""
-        del new
+        _ = new
+        return None
 
     def reserve(self, order: Order, cost: Decimal) -> None:
-        """Move what the order may spend from free to locked, or raise Refused(FUNDS)."""
+        """Move what the order may spend from free to locked, or raise RefusedError(FUNDS)."""
         rules = self._rules[order.new.symbol]
         if order.new.side is Side.BUY:
             asset, amount = rules.quote, self._with_fee(cost)
@@ -63,7 +63,7 @@ class SpotLedger:
             asset, amount = rules.base, order.new.quantity or ZERO
         balance = self.balance(asset)
         if amount > balance.free:
-            raise Refused(Reason.FUNDS, asset)
+            raise RefusedError(Reason.FUNDS, asset)
         balance.free -= amount
         balance.locked += amount
         order.locked = amount

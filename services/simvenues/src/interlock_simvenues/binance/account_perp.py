@@ -32,12 +32,12 @@ class PerpAccount:
         self._face = face
         self._account: FuturesAccount = face.world.perp_account
 
-    def account_v3(self, _params: Params) -> Any:
+    def account_v3(self, _params: Params) -> object:
         """Answer GET v3/account: only symbols with a position."""
         rows = [self._account_position(p) for p in self._open_positions()]
         return {**self._totals(), "assets": [self._asset_row()], "positions": rows}
 
-    def account_v2(self, _params: Params) -> Any:
+    def account_v2(self, _params: Params) -> object:
         """Answer GET v2/account: every symbol, with leverage."""
         rows = []
         for position in self._every_position():
@@ -67,7 +67,7 @@ class PerpAccount:
             "positions": rows,
         }
 
-    def balance(self, _params: Params) -> Any:
+    def balance(self, _params: Params) -> object:
         """Answer GET v2/balance and v3/balance."""
         account = self._account
         return [
@@ -84,11 +84,11 @@ class PerpAccount:
             }
         ]
 
-    def risk_v3(self, params: Params) -> Any:
+    def risk_v3(self, params: Params) -> object:
         """Answer GET v3/positionRisk: only symbols with a position, without leverage."""
         return [self._risk_row(p) for p in self._open_positions() if _asked(params, p)]
 
-    def risk_v2(self, params: Params) -> Any:
+    def risk_v2(self, params: Params) -> object:
         """Answer GET v2/positionRisk: every symbol, with leverage and margin type."""
         rows = []
         for position in self._every_position():
@@ -105,12 +105,11 @@ class PerpAccount:
                 )
         return rows
 
-    def brackets(self, params: Params) -> Any:
+    def brackets(self, params: Params) -> object:
         """Answer GET leverageBracket."""
-        rows = [self._bracket_row(symbol) for symbol in self._symbols(params)]
-        return rows
+        return [self._bracket_row(symbol) for symbol in self._symbols(params)]
 
-    def symbol_config(self, params: Params) -> Any:
+    def symbol_config(self, params: Params) -> object:
         """Answer GET symbolConfig."""
         rows = []
         for symbol in self._symbols(params):
@@ -126,7 +125,7 @@ class PerpAccount:
             )
         return rows
 
-    def account_config(self, _params: Params) -> Any:
+    def account_config(self, _params: Params) -> object:
         """Answer GET accountConfig."""
         return {
             "feeTier": 0,
@@ -139,7 +138,7 @@ class PerpAccount:
             "tradeGroupId": -1,
         }
 
-    def set_leverage(self, params: Params) -> Any:
+    def set_leverage(self, params: Params) -> object:
         """Answer POST leverage."""
         symbol = self._face.instrument(params).symbol
         leverage = integer(params, "leverage", 0, most=1_000)
@@ -148,7 +147,7 @@ class PerpAccount:
         self._account.config(symbol).leverage = leverage
         return {"symbol": symbol, "leverage": leverage, "maxNotionalValue": MAX_NOTIONAL}
 
-    def set_margin_type(self, params: Params) -> Any:
+    def set_margin_type(self, params: Params) -> object:
         """Answer POST marginType."""
         symbol, wanted = self._face.instrument(params).symbol, params.get("marginType")
         if wanted not in ("ISOLATED", "CROSSED"):
@@ -165,11 +164,11 @@ class PerpAccount:
         config.isolated = wanted == "ISOLATED"
         return {"code": 200, "msg": "success"}
 
-    def position_mode(self, _params: Params) -> Any:
+    def position_mode(self, _params: Params) -> object:
         """Answer GET positionSide/dual."""
         return {"dualSidePosition": self._account.hedged}
 
-    def set_position_mode(self, params: Params) -> Any:
+    def set_position_mode(self, params: Params) -> object:
         """Answer POST positionSide/dual."""
         if not params.get("dualSidePosition"):
             raise missing("dualSidePosition")
@@ -185,7 +184,7 @@ class PerpAccount:
         self._account.hedged = wanted
         return {"code": 200, "msg": "success"}
 
-    def commission(self, params: Params) -> Any:
+    def commission(self, params: Params) -> object:
         """Answer GET commissionRate."""
         rate = encode.amount(self._account.fee_rate, 6)
         return {
@@ -194,7 +193,7 @@ class PerpAccount:
             "takerCommissionRate": rate,
         }
 
-    def income(self, params: Params) -> Any:
+    def income(self, params: Params) -> object:
         """Answer GET income: fees and realized profit of the kept orders, oldest first."""
         rows: list[Row] = []
         for order in self._face.exchange.orders.values():

@@ -80,7 +80,9 @@ class Authenticator:
             text = "Timestamp for this request was 1000ms ahead of the server's time."
             raise BinanceError(400, -1021, text)
         if now_ms - int(sent) > window_ms:
-            raise BinanceError(400, -1021, "Timestamp for this request is outside of the recvWindow.")
+            raise BinanceError(
+                400, -1021, "Timestamp for this request is outside of the recvWindow."
+            )
 
     @staticmethod
     def matches(key: Key, text: str, given: str) -> None:

@@ -32,8 +32,8 @@ _DEFAULT_RATE_MS = {
     "avgPrice": 1_000,
     "markPrice": 3_000,
 }
-# The category of the USD-M connection that carries a stream; everything else is market data.
-_BOOK_KINDS = ("depth", "bookTicker")
+# Carried by the public category of a USD-M connection; everything else is market data.
+_BOOK_KINDS = ("depth", "bookTicker", "trade")
 
 
 @dataclass(slots=True)
@@ -70,9 +70,7 @@ class Channels:
         self._face = face
         self._now = _Now()
 
-    def begin(
-        self, moved: list[Instrument], printed: list[Instrument], now_ns: int
-    ) -> None:
+    def begin(self, moved: list[Instrument], printed: list[Instrument], now_ns: int) -> None:
         """Note what the step that is about to be published changed."""
         venue = self._face.venue
         self._now.number += 1

@@ -75,7 +75,7 @@ def book_ticker(instrument: Instrument) -> Row:
     """Return the best bid and ask."""
     price_digits, lot_digits = digits(instrument)
     bid, ask = instrument.book.bids.best() or (0, 0), instrument.book.asks.best() or (0, 0)
-    row = {
+    row: Row = {
         "symbol": instrument.symbol,
         "bidPrice": text(bid[0], price_digits),
         "bidQty": text(bid[1], lot_digits),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from interlock_simvenues.matching.orders import Reason
 
 
@@ -79,13 +77,17 @@ _PERP = {
     Reason.DUPLICATE: (-4116, "ClientOrderId is duplicated."),
     Reason.WOULD_TAKE: (
         -5022,
-        "Due to the order could not be executed as maker, the Post Only order will be rejected. "
-        "The order will not be recorded in the order history.",
+        (
+            "Due to the order could not be executed as maker, the Post Only order will be "
+            "rejected. The order will not be recorded in the order history."
+        ),
     ),
     Reason.FILL_OR_KILL: (
         -5021,
-        "Due to the order could not be filled immediately, the FOK order has been rejected. "
-        "The order will not be recorded in the order history.",
+        (
+            "Due to the order could not be filled immediately, the FOK order has been "
+            "rejected. The order will not be recorded in the order history."
+        ),
     ),
     Reason.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
     Reason.POSITION_SIDE: (-4061, "Order's position side does not match user's setting."),
@@ -95,10 +97,8 @@ _PERP = {
     ),
 }
 
-OrderErrors = Callable[[Reason, str], BinanceError]
 
-
-def spot_order_error(reason: Reason, detail: str) -> BinanceError:
+def spot_order_error(reason: Reason) -> BinanceError:
     """Return the spot market's error for a refused order."""
     code, message = _SPOT.get(reason, (-2010, "This action is disabled on this account."))
     return BinanceError(400, code, message)

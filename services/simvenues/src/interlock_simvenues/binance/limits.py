@@ -66,7 +66,8 @@ class Limiter:
             headers[f"X-MBX-ORDER-COUNT-{name}"] = str(count.used)
             if count.over and self._enabled:
                 headers["Retry-After"] = str(count.retry_after_s(now_ns))
-                text = f"Too many new orders; current limit is {count.limit} orders per {_WORDS[seconds]}."
+                most = f"{count.limit} orders per {_WORDS[seconds]}"
+                text = f"Too many new orders; current limit is {most}."
                 raise BinanceError(429, -1015, text)
 
     def describe(self) -> list[dict[str, object]]:

@@ -35,7 +35,9 @@ def read_order(face: Face, params: Params, *, default_id: str) -> NewOrder:
     item = face.instrument(params)
     side = {"BUY": Side.BUY, "SELL": Side.SELL}.get(params.get("side", ""))
     if side is None:
-        raise missing("side") if not params.get("side") else BinanceError(400, -1117, "Invalid side.")
+        raise (
+            missing("side") if not params.get("side") else BinanceError(400, -1117, "Invalid side.")
+        )
     kind = params.get("type", "")
     if not kind:
         raise missing("type")

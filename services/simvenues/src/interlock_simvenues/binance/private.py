@@ -20,7 +20,7 @@ from interlock_simvenues.matching.orders import (
     Fill,
     NewOrder,
     Order,
-    Refused,
+    RefusedError,
     TimeInForce,
 )
 from interlock_simvenues.units import NS_PER_MS
@@ -39,29 +39,29 @@ class SpotTrading:
         self._exchange = face.exchange
         self._ledger = face.world.spot_ledger
 
-    def place(self, params: Params) -> Any:
+    def place(self, params: Params) -> Row:
         """Answer POST order as ACK, RESULT or FULL."""
         new = read_order(self._face, params, default_id=f"sim{self._face.now_ns():x}"[-30:])
         order = self._submit(new)
         return self._placed(order, params)
 
-    def test(self, params: Params) -> Any:
+    def test(self, params: Params) -> object:
         """Answer POST order/test: validate only."""
         new = read_order(self._face, params, default_id="sim-test")
         try:
             self._exchange.check(new)
-        except Refused as refusal:
-            raise spot_order_error(refusal.reason, refusal.detail) from refusal
+        except RefusedError as refusal:
+            raise spot_order_error(refusal.reason) from refusal
         return {}
 
-    def order(self, params: Params) -> Any:
+    def order(self, params: Params) -> object:
         """Answer GET order."""
         found = self._find(params)
         if found is None:
             raise unknown_order()
         return order_row(found)
 
-    def cancel(self, params: Params) -> Any:
+    def cancel(self, params: Params) -> Row:
         """Answer DELETE order."""
         found = self._find(params)
         if found is None or not found.is_open:
@@ -69,7 +69,7 @@ class SpotTrading:
         self._exchange.cancel(found, self._face.now_ns())
         return self._canceled_row(found, params.get("newClientOrderId"))
 
-    def replace(self, params: Params) -> Any:
+    def replace(self, params: Params) -> object:
         """Answer POST order/cancelReplace: cancel, then place."""
         canceled = self.cancel(
             {
@@ -86,12 +86,12 @@ class SpotTrading:
             "newOrderResponse": placed,
         }
 
-    def open_orders(self, params: Params) -> Any:
+    def open_orders(self, params: Params) -> object:
         """Answer GET openOrders."""
         symbol = self._face.instrument(params).symbol if params.get("symbol") else None
         return [order_row(order) for order in self._exchange.open_orders(symbol)]
 
-    def cancel_all(self, params: Params) -> Any:
+    def cancel_all(self, params: Params) -> object:
         """Answer DELETE openOrders."""
         found = self._exchange.open_orders(self._face.instrument(params).symbol)
         if not found:
@@ -101,15 +101,15 @@ class SpotTrading:
             self._exchange.cancel(order, now)
         return [self._canceled_row(order, None) for order in found]
 
-    def all_orders(self, params: Params) -> Any:
+    def all_orders(self, params: Params) -> object:
         """Answer GET allOrders."""
         return [order_row(order) for order in history(self._face, params)]
 
-    def trades(self, params: Params) -> Any:
+    def trades(self, params: Params) -> object:
         """Answer GET myTrades."""
         return [fill_row(fill) for fill in fills(self._face, params)]
 
-    def account(self, params: Params) -> Any:
+    def account(self, params: Params) -> object:
         """Answer GET account."""
         held = params.get("omitZeroBalances", "false").lower() == "true"
         balances = [
@@ -141,7 +141,7 @@ class SpotTrading:
             "uid": UID,
         }
 
-    def commission(self, params: Params) -> Any:
+    def commission(self, params: Params) -> object:
         """Answer GET account/commission."""
         item = self._face.instrument(params)
         zero = dict.fromkeys(("maker", "taker", "buyer", "seller"), "0.00000000")
@@ -157,7 +157,7 @@ class SpotTrading:
             },
         }
 
-    def trade_fee(self, params: Params) -> Any:
+    def trade_fee(self, params: Params) -> object:
         """Answer GET sapi asset/tradeFee."""
         names = [params["symbol"]] if params.get("symbol") else list(self._face.instruments)
         return [
@@ -166,7 +166,7 @@ class SpotTrading:
         ]
 
     @staticmethod
-    def restrictions(key: Key) -> Any:
+    def restrictions(key: Key) -> object:
         """Answer GET sapi account/apiRestrictions for the key that asks."""
         return {
             "ipRestrict": True,
@@ -187,9 +187,9 @@ class SpotTrading:
     def _submit(self, new: NewOrder) -> Order:
         try:
             return self._exchange.submit(new, self._face.now_ns())
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._face.world.metrics.orders.labels(Venue.BINANCE, "refused").inc()
-            raise spot_order_error(refusal.reason, refusal.detail) from refusal
+            raise spot_order_error(refusal.reason) from refusal
 
     def _placed(self, order: Order, params: Params) -> Row:
         new = order.new

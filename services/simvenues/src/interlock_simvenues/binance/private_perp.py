@@ -24,7 +24,7 @@ from interlock_simvenues.matching.orders import (
     NewOrder,
     Order,
     OrderEvent,
-    Refused,
+    RefusedError,
 )
 from interlock_simvenues.units import NS_PER_MS
 
@@ -42,7 +42,7 @@ class PerpTrading:
         self._deadlines_ns: dict[str, int] = {}
         self._exchange.observers.append(self._remember)
 
-    def place(self, params: Params) -> Any:
+    def place(self, params: Params) -> Row:
         """Answer POST order: ACK shows the order as accepted, RESULT as it stands."""
         new = read_order(self._face, params, default_id=f"sim{self._face.now_ns():x}"[-30:])
         order = self._submit(new)
@@ -50,16 +50,16 @@ class PerpTrading:
             return self.row(order)
         return dict(self._accepted)
 
-    def test(self, params: Params) -> Any:
+    def test(self, params: Params) -> object:
         """Answer POST order/test: validate only."""
         new = read_order(self._face, params, default_id="sim-test")
         try:
             self._exchange.check(new)
-        except Refused as refusal:
+        except RefusedError as refusal:
             raise perp_order_error(refusal.reason, refusal.detail) from refusal
         return {}
 
-    def place_batch(self, params: Params) -> Any:
+    def place_batch(self, params: Params) -> object:
         """Answer POST batchOrders: each order stands alone."""
         try:
             wanted = json.loads(params.get("batchOrders", ""))
@@ -73,7 +73,7 @@ class PerpTrading:
                 rows.append({"code": error.code, "msg": error.message})
         return rows
 
-    def modify(self, params: Params) -> Any:
+    def modify(self, params: Params) -> object:
         """Answer PUT order: a canceled order and a new one under the same client id."""
         found = self._find_open(params)
         new = read_order(
@@ -84,36 +84,36 @@ class PerpTrading:
         self._exchange.cancel(found, self._face.now_ns())
         return self.row(self._submit(new))
 
-    def order(self, params: Params) -> Any:
+    def order(self, params: Params) -> object:
         """Answer GET order."""
         found = find(self._face, params)
         if found is None:
             raise unknown_order()
         return self.row(found, query=True)
 
-    def open_order(self, params: Params) -> Any:
+    def open_order(self, params: Params) -> object:
         """Answer GET openOrder."""
         found = find(self._face, params)
         if found is None or not found.is_open:
             raise unknown_order()
         return self.row(found, query=True)
 
-    def open_orders(self, params: Params) -> Any:
+    def open_orders(self, params: Params) -> object:
         """Answer GET openOrders."""
         symbol = self._face.instrument(params).symbol if params.get("symbol") else None
         return [self.row(order, query=True) for order in self._exchange.open_orders(symbol)]
 
-    def all_orders(self, params: Params) -> Any:
+    def all_orders(self, params: Params) -> object:
         """Answer GET allOrders."""
         return [self.row(order, query=True) for order in history(self._face, params)]
 
-    def cancel(self, params: Params) -> Any:
+    def cancel(self, params: Params) -> Row:
         """Answer DELETE order."""
         found = self._find_open(params)
         self._exchange.cancel(found, self._face.now_ns())
         return self.row(found)
 
-    def cancel_batch(self, params: Params) -> Any:
+    def cancel_batch(self, params: Params) -> object:
         """Answer DELETE batchOrders."""
         key = "orderId" if params.get("orderIdList") else "origClientOrderId"
         listed = params.get("orderIdList") or params.get("origClientOrderIdList") or "[]"
@@ -125,12 +125,12 @@ class PerpTrading:
                 rows.append({"code": error.code, "msg": error.message})
         return rows
 
-    def cancel_all(self, params: Params) -> Any:
+    def cancel_all(self, params: Params) -> object:
         """Answer DELETE allOpenOrders."""
         self._cancel_symbol(self._face.instrument(params).symbol)
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
-    def countdown(self, params: Params) -> Any:
+    def countdown(self, params: Params) -> object:
         """Answer POST countdownCancelAll: cancel the symbol's orders unless asked again in time."""
         symbol = self._face.instrument(params).symbol
         if not params.get("countdownTime"):
@@ -148,7 +148,7 @@ class PerpTrading:
             del self._deadlines_ns[symbol]
             self._cancel_symbol(symbol)
 
-    def trades(self, params: Params) -> Any:
+    def trades(self, params: Params) -> object:
         """Answer GET userTrades."""
         return [self.fill_row(fill) for fill in fills(self._face, params)]
 
@@ -221,7 +221,7 @@ class PerpTrading:
     def _submit(self, new: NewOrder) -> Order:
         try:
             return self._exchange.submit(new, self._face.now_ns())
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._face.world.metrics.orders.labels(Venue.BINANCE_PERP, "refused").inc()
             raise perp_order_error(refusal.reason, refusal.detail) from refusal
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from interlock_simvenues.binance import encode, symbols
@@ -15,6 +16,7 @@ from interlock_simvenues.units import NS_PER_MS
 MAX_TRADES = 1_000
 MAX_KLINES = 1_500
 MAX_DEPTH = 5_000
+Row = dict[str, Any]
 FUNDING_MS = 8 * 3_600_000
 FUNDING_RATE = "0.00010000"
 INTERVALS = {
@@ -43,15 +45,15 @@ class MarketData:
     def __init__(self, face: Face) -> None:
         self._face = face
 
-    def ping(self, _params: Params) -> Any:
+    def ping(self, _params: Params) -> object:
         """Answer GET ping."""
         return {}
 
-    def time(self, _params: Params) -> Any:
+    def time(self, _params: Params) -> object:
         """Answer GET time."""
         return {"serverTime": self._face.now_ms()}
 
-    def exchange_info(self, params: Params) -> Any:
+    def exchange_info(self, params: Params) -> object:
         """Answer GET exchangeInfo; USD-M always lists everything."""
         face = self._face
         wanted = list(face.instruments.values()) if face.perp else self._wanted(params)
@@ -70,7 +72,7 @@ class MarketData:
             ]
         return info
 
-    def depth(self, params: Params) -> Any:
+    def depth(self, params: Params) -> object:
         """Answer GET depth."""
         item = self._face.instrument(params)
         limit = integer(params, "limit", 500 if self._face.perp else 100, most=MAX_DEPTH)
@@ -82,13 +84,13 @@ class MarketData:
         row["asks"] = encode.levels(item.book.asks, limit, item)
         return row
 
-    def trades(self, params: Params) -> Any:
+    def trades(self, params: Params) -> object:
         """Answer GET trades and historicalTrades, oldest first."""
         item = self._face.instrument(params)
         count = integer(params, "limit", 500, most=MAX_TRADES)
         return [encode.trade(item, trade) for trade in list(item.tape.prints)[-count:]]
 
-    def aggregates(self, params: Params) -> Any:
+    def aggregates(self, params: Params) -> object:
         """Answer GET aggTrades, oldest first."""
         item = self._face.instrument(params)
         count = integer(params, "limit", 500, most=MAX_TRADES)
@@ -97,7 +99,7 @@ class MarketData:
         found = [t for t in item.tape.prints if first <= t.time_ms <= last]
         return [encode.aggregate(item, trade) for trade in found[-count:]]
 
-    def klines(self, params: Params) -> Any:
+    def klines(self, params: Params) -> object:
         """Answer GET klines and its mark and index price kin."""
         item = self._face.instrument(params)
         length_ms = INTERVALS.get(params.get("interval", ""))
@@ -116,33 +118,33 @@ class MarketData:
         found = bars(item, length_ms=length_ms, end_ms=end_ms, count=count)
         return [encode.kline(item, bar, length_ms) for bar in found]
 
-    def pair_klines(self, params: Params) -> Any:
+    def pair_klines(self, params: Params) -> object:
         """Answer GET indexPriceKlines, which names a pair."""
         return self.klines({**params, "symbol": params.get("pair", params.get("symbol", ""))})
 
-    def average_price(self, params: Params) -> Any:
+    def average_price(self, params: Params) -> object:
         """Answer GET avgPrice."""
         item = self._face.instrument(params)
         return {"mins": 5, "price": encode.number(item.mid()), "closeTime": self._face.now_ms()}
 
-    def day_tickers(self, params: Params) -> Any:
+    def day_tickers(self, params: Params) -> object:
         """Answer GET ticker/24hr."""
         now = self._face.now_ms()
         return self._one_or_all(params, lambda item: encode.day_ticker(item, now))
 
-    def prices(self, params: Params) -> Any:
+    def prices(self, params: Params) -> object:
         """Answer GET ticker/price."""
         return self._one_or_all(params, self._price)
 
-    def book_tickers(self, params: Params) -> Any:
+    def book_tickers(self, params: Params) -> object:
         """Answer GET ticker/bookTicker."""
         return self._one_or_all(params, encode.book_ticker)
 
-    def premium_index(self, params: Params) -> Any:
+    def premium_index(self, params: Params) -> object:
         """Answer GET premiumIndex: mark, index and next funding."""
         return self._one_or_all(params, self._premium)
 
-    def funding_rates(self, params: Params) -> Any:
+    def funding_rates(self, params: Params) -> object:
         """Answer GET fundingRate: a flat history."""
         wanted = self._wanted(params)
         count = integer(params, "limit", 100, most=MAX_TRADES)
@@ -159,11 +161,11 @@ class MarketData:
             for time in times
         ][-count:]
 
-    def funding_info(self, _params: Params) -> Any:
+    def funding_info(self, _params: Params) -> object:
         """Answer GET fundingInfo: no symbol differs from the default."""
         return []
 
-    def open_interest(self, params: Params) -> Any:
+    def open_interest(self, params: Params) -> object:
         """Answer GET openInterest."""
         item = self._face.instrument(params)
         return {
@@ -211,6 +213,6 @@ class MarketData:
         except KeyError as error:
             raise bad_symbol() from error
 
-    def _one_or_all(self, params: Params, row: Any) -> Any:
+    def _one_or_all(self, params: Params, row: Callable[[Instrument], Row]) -> object:
         rows = [row(item) for item in self._wanted(params)]
         return rows[0] if params.get("symbol") else rows

@@ -48,7 +48,7 @@ class Rest:
 
     def _answer(
         self, route: Route, request: web.Request, body: str, headers: dict[str, str]
-    ) -> Any:
+    ) -> object:
         raw_query = request.rel_url.raw_query_string
         params = dict(parse_qsl(raw_query, keep_blank_values=True))
         params.update(parse_qsl(body, keep_blank_values=True))

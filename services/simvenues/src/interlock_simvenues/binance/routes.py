@@ -42,7 +42,7 @@ class Route:
     counts_order: bool = False
     keyed: Callable[[Key], Any] | None = None
 
-    def call(self, params: Params, key: Key | None) -> Any:
+    def call(self, params: Params, key: Key | None) -> object:
         """Return the answer of the path."""
         if self.keyed is not None:
             if key is None:

@@ -49,7 +49,7 @@ class MarketSockets:
         combined = request.path.endswith("/stream")
         named = request.query.get("streams") if combined else request.match_info.get("streams")
         names = [name for name in (named or "").split("/") if name]
-        allowed = _anything
+        allowed: Allowed = _anything
         if self._perp:
             allowed = _CATEGORIES[request.match_info.get("category", "")]
 
@@ -68,9 +68,7 @@ class MarketSockets:
 class UserSockets:
     """Serves USD-M user data."""
 
-    def __init__(
-        self, stream: PerpUserStream, keys: ListenKeys, connections: Connections
-    ) -> None:
+    def __init__(self, stream: PerpUserStream, keys: ListenKeys, connections: Connections) -> None:
         self._stream = stream
         self._keys = keys
         self._connections = connections
@@ -83,7 +81,9 @@ class UserSockets:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         name = request.query.get("listenKey") or request.match_info.get("listen_key", "")
         if not self._keys.is_valid(name):
-            return web.json_response({"code": -1125, "msg": "This listenKey does not exist."}, status=400)
+            return web.json_response(
+                {"code": -1125, "msg": "This listenKey does not exist."}, status=400
+            )
         return await self._connections.serve(
             request,
             opcode=WSMsgType.TEXT,

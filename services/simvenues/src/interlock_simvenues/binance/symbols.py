@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from interlock_simvenues.market.instruments import PERP_BAND, SPOT_BAND, Instrument
@@ -84,7 +85,7 @@ def _price_filter(item: Instrument) -> dict[str, Any]:
     }
 
 
-def _lot_filter(item: Instrument, name: str, most: Any) -> dict[str, Any]:
+def _lot_filter(item: Instrument, name: str, most: Decimal) -> dict[str, Any]:
     return {
         "filterType": name,
         "minQty": plain(item.rules.min_quantity),

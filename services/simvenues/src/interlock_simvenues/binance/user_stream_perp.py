@@ -26,7 +26,7 @@ class ListenKeys:
         self._face = face
         self._keys: dict[str, tuple[str, int]] = {}
 
-    def create(self, key: Key) -> Any:
+    def create(self, key: Key) -> object:
         """Answer POST listenKey: a running key is extended and returned again."""
         running = self._keys.get(key.key)
         now = self._face.now_ns()
@@ -37,7 +37,7 @@ class ListenKeys:
         self._keys[key.key] = (name, now + VALID_NS)
         return {"listenKey": name}
 
-    def extend(self, key: Key) -> Any:
+    def extend(self, key: Key) -> object:
         """Answer PUT listenKey."""
         running = self._keys.get(key.key)
         if running is None:
@@ -45,7 +45,7 @@ class ListenKeys:
         self._keys[key.key] = (running[0], self._face.now_ns() + VALID_NS)
         return {"listenKey": running[0]}
 
-    def close(self, key: Key) -> Any:
+    def close(self, key: Key) -> object:
         """Answer DELETE listenKey."""
         self._keys.pop(key.key, None)
         return {}

@@ -15,6 +15,8 @@ from interlock_simvenues.binance.user_stream import SpotUserStream
 from interlock_simvenues.outbox import Outbox
 
 Row = dict[str, Any]
+# Where USD-M answers a method at another path than spot.
+_PERP_METHODS = {"account.status": ("GET", "v2/account")}
 _METHODS = {
     "ping": ("GET", "ping"),
     "time": ("GET", "time"),
@@ -84,21 +86,19 @@ class WsApi:
         """Answer one request."""
         request_id: object = None
         try:
-            message = json.loads(text)
-            if not isinstance(message, dict):
-                raise BinanceError(400, -1102, "The request is not an object.")
+            message = _object(text)
             request_id = message.get("id")
             raw = message.get("params") or {}
             params = {str(key): _text(value) for key, value in raw.items()}
-            answer = _Answer(200, {"result": self._call(str(message.get("method")), params, outbox)})
-        except json.JSONDecodeError:
-            answer = _failure(BinanceError(400, -1102, "The request is not JSON."))
+            answer = _Answer(
+                200, {"result": self._call(str(message.get("method")), params, outbox)}
+            )
         except BinanceError as error:
             answer = _failure(error)
         body = {"id": request_id, "status": answer.status, **answer.body, "rateLimits": []}
         outbox.send(json.dumps(body, separators=(",", ":")).encode())
 
-    def _call(self, method: str, params: dict[str, str], outbox: Outbox) -> Any:
+    def _call(self, method: str, params: dict[str, str], outbox: Outbox) -> object:
         special = self._subscriptions.get(method)
         if special is not None and self._user_stream is not None:
             return special(outbox, params)
@@ -116,7 +116,8 @@ class WsApi:
         return route.call(params, key)
 
     def _route(self, method: str) -> Route | None:
-        verb, path = _METHODS.get(method, ("", ""))
+        methods = _METHODS | _PERP_METHODS if self._face.perp else _METHODS
+        verb, path = methods.get(method, ("", ""))
         prefixes = ("/fapi/v1/", "/fapi/") if self._face.perp else ("/api/v3/",)
         found = [self._routes.get((verb, prefix + path)) for prefix in prefixes]
         return next((route for route in found if route is not None), None)
@@ -132,6 +133,16 @@ class WsApi:
         if self._user_stream is not None:
             self._user_stream.unsubscribe(outbox)
         return {}
+
+
+def _object(text: str) -> Row:
+    try:
+        message = json.loads(text)
+    except json.JSONDecodeError:
+        message = None
+    if not isinstance(message, dict):
+        raise BinanceError(400, -1102, "The request is not a JSON object.")
+    return message
 
 
 def _failure(error: BinanceError) -> _Answer:

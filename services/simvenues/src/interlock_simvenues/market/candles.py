@@ -22,7 +22,7 @@ def bars(instrument: Instrument, *, length_ms: int, end_ms: int, count: int) -> 
     price = anchor.open if anchor else instrument.mid()
     joint = anchor.start_ms if anchor else end_ms - end_ms % length_ms
     last = (end_ms - 1) // length_ms * length_ms
-    found = []
+    found: list[Bar] = []
     for back in range(count - 1, -1, -1):
         start = last - back * length_ms
         bar = by_start.get(start)

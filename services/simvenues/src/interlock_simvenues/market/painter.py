@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -53,8 +54,13 @@ class Painter:
         self._turn = 0
         self._top_units = _top_usd(instrument) / usd_price * SCALE
 
-    def paint(self, *, bid: int, ask: int, tick: int, now_ns: int) -> bool:
-        """Redraw both sides around the best prices; say whether the book changed."""
+    def paint(
+        self, *, bid: int, ask: int, tick: int, now_ns: int, top: tuple[int, int] | None = None
+    ) -> bool:
+        """Redraw both sides around the best prices; say whether the book changed.
+
+        `top` fixes the sizes of the best bid and ask; without it they are drawn like the others.
+        """
         form = self._form
         if form is None or not form.fits(bid, tick):
             form = self._form = shape(bid, tick, LEVELS[self._instrument.venue])
@@ -64,6 +70,8 @@ class Painter:
         self._turn += 1
         for side in (bids, asks):
             self._freshen(side)
+        if top is not None:
+            bids[bid], asks[ask] = top
         return book.refresh(bids, asks, now_ns)
 
     def _keep(self, prices: list[int], old: Levels) -> Levels:
@@ -101,4 +109,4 @@ def _top_usd(instrument: Instrument) -> float:
     if measured is not None:
         return measured
     turnover = instrument.asset.turnover_usd if instrument.asset else 1.0e9
-    return max(2_000.0, _TOP_USD_PER_ROOT_TURNOVER[instrument.venue] * turnover**0.5)
+    return max(2_000.0, _TOP_USD_PER_ROOT_TURNOVER[instrument.venue] * math.sqrt(turnover))

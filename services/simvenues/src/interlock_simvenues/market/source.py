@@ -27,3 +27,11 @@ class Source(Protocol):
     def step(self, now_ns: int) -> list[Instrument]:
         """Advance to now and return the instruments whose book or tape changed."""
         ...
+
+    def is_live(self, now_ns: int) -> bool:
+        """Say whether the prices are still moving."""
+        ...
+
+    async def stop(self) -> None:
+        """Close what the source holds open."""
+        ...

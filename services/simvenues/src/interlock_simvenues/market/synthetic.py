@@ -58,14 +58,19 @@ class Synthetic:
         self._random = np.random.default_rng(seed)
         count = len(assets)
         self._log_usd = np.log([asset.usd for asset in assets])
-        self._volatility = calibration.BTC_STEP_SD_BPS / 1e4 * np.where(
-            [asset.name == "BTC" for asset in assets], 1.0, ALT_VOLATILITY
+        self._volatility = (
+            calibration.BTC_STEP_SD_BPS
+            / 1e4
+            * np.where([asset.name == "BTC" for asset in assets], 1.0, ALT_VOLATILITY)
         )
         self._deviation = self._random.normal(0, regime.deviation_sd_bps / 1e4, count)
         self._keep, self._kick = _ou(regime.deviation_sd_bps, regime.deviation_half_life_s)
-        self._basis_mean = np.array(
-            [calibration.BASIS_BPS.get(a.name, calibration.BASIS_DEFAULT_BPS) for a in assets]
-        ) / 1e4
+        self._basis_mean = (
+            np.array(
+                [calibration.BASIS_BPS.get(a.name, calibration.BASIS_DEFAULT_BPS) for a in assets]
+            )
+            / 1e4
+        )
         self._basis = np.zeros(count)
         self._common = 0.0
         self._log_fx = 0.0
@@ -116,6 +121,14 @@ class Synthetic:
             )
             self._trade(line, 0.0, now_ns)
 
+    def is_live(self, now_ns: int) -> bool:
+        """Say that a model never stands still."""
+        _ = now_ns
+        return True
+
+    async def stop(self) -> None:
+        """Hold nothing open."""
+
     def _advance(self) -> None:
         count = len(self._log_usd)
         market = self._random.normal()
@@ -133,9 +146,7 @@ class Synthetic:
     def _fx(self) -> float:
         return calibration.FX_KRW_PER_USDT * math.exp(self._log_fx)
 
-    def _redraw(
-        self, line: _Line, mid: float, width: float, now_ns: int, *, narrow: bool
-    ) -> bool:
+    def _redraw(self, line: _Line, mid: float, width: float, now_ns: int, *, narrow: bool) -> bool:
         units = int(mid * SCALE)
         tick = line.instrument.tick or krw_tick_units(units)
         ticks = 1

@@ -40,7 +40,15 @@ class Tape:
     """Recent trades, bars and day statistics; fed by the market source and by our own fills."""
 
     __slots__ = (
-        "bars", "high", "last", "low", "fresh", "opened", "prints", "volume", "next_id",
+        "bars",
+        "fresh",
+        "high",
+        "last",
+        "low",
+        "next_id",
+        "opened",
+        "prints",
+        "volume",
     )  # fmt: skip
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Protocol
@@ -19,7 +19,7 @@ from interlock_simvenues.matching.orders import (
     OrderEvent,
     OrderState,
     Reason,
-    Refused,
+    RefusedError,
     TimeInForce,
 )
 from interlock_simvenues.matching.rules import MarketRules
@@ -41,11 +41,11 @@ class Settlement(Protocol):
     """Where an exchange's money is: a spot ledger or a futures account."""
 
     def fillable(self, new: NewOrder) -> Decimal | None:
-        """Return the most that may fill (reduce only), or None for no limit; may raise Refused."""
+        """Return the most that may fill (reduce only), None for no limit, or raise RefusedError."""
         ...
 
     def reserve(self, order: Order, cost: Decimal) -> None:
-        """Lock what the order may spend; cost is in quote currency. Raise Refused(FUNDS)."""
+        """Lock what the order may spend; cost is in quote currency. Raise RefusedError(FUNDS)."""
         ...
 
     def settle(self, order: Order, price: Decimal, quantity: Decimal) -> Charge:
@@ -91,7 +91,7 @@ class Exchange:
         self._next_trade = first_id
 
     def submit(self, new: NewOrder, now_ns: int) -> Order:
-        """Accept an order and fill what the book offers; raise Refused with nothing changed."""
+        """Accept an order and fill what the book offers, or raise RefusedError."""
         with localcontext() as context:
             context.prec = EXACT_PRECISION
             plan, cost = self._vet(new)
@@ -106,7 +106,7 @@ class Exchange:
         return order
 
     def check(self, new: NewOrder) -> None:
-        """Raise Refused where submit would, without accepting anything."""
+        """Raise RefusedError where submit would, without accepting anything."""
         with localcontext() as context:
             context.prec = EXACT_PRECISION
             _, cost = self._vet(new)
@@ -151,12 +151,12 @@ class Exchange:
     def _vet(self, new: NewOrder) -> tuple[list[Level], Decimal]:
         rules = self.rules.get(new.symbol)
         if rules is None:
-            raise Refused(Reason.UNKNOWN_MARKET, new.symbol)
+            raise RefusedError(Reason.UNKNOWN_MARKET, new.symbol)
         rules.check(new, self.touch(new.symbol))
         if self._habits.refuses_duplicates and new.client_id:
             known = self.by_client_id(new.symbol, new.client_id)
             if known is not None and known.is_open:
-                raise Refused(Reason.DUPLICATE, new.client_id)
+                raise RefusedError(Reason.DUPLICATE, new.client_id)
         cap = self.settlement.fillable(new)
         plan = self._plan(new, cap)
         self._vet_terms(new, plan)
@@ -165,14 +165,14 @@ class Exchange:
     def _vet_terms(self, new: NewOrder, plan: list[Level]) -> None:
         terms = new.time_in_force
         if terms is TimeInForce.POST_ONLY and plan and self._habits.refuses_post_only:
-            raise Refused(Reason.WOULD_TAKE)
+            raise RefusedError(Reason.WOULD_TAKE)
         killed = terms is TimeInForce.FOK and not self._is_full(new, plan)
         if killed and self._habits.refuses_fill_or_kill:
-            raise Refused(Reason.FILL_OR_KILL)
+            raise RefusedError(Reason.FILL_OR_KILL)
         if killed or terms is TimeInForce.POST_ONLY:
             plan.clear()
         if new.price is None and not plan and terms is not TimeInForce.FOK:
-            raise Refused(Reason.THIN_BOOK)
+            raise RefusedError(Reason.THIN_BOOK)
 
     def _plan(self, new: NewOrder, cap: Decimal | None) -> list[Level]:
         quantity = new.quantity
@@ -202,20 +202,24 @@ class Exchange:
 
     def _match_one(self, order: Order, now_ns: int) -> None:
         limit = order.new.price
-        if limit is None:
+        if limit is None or not self._crosses(order):
+            return
+        try:
+            cap = self.settlement.fillable(order.new)
+        except RefusedError:
+            # Reduce only, and there is nothing left to reduce.
+            self._end(order, OrderState.EXPIRED, now_ns)
             return
         plan = take_plan(
             self.books[order.new.symbol],
             order.new.side,
             limit=to_units(limit),
-            quantity=to_units(order.remaining),
+            quantity=to_units(order.remaining if cap is None else min(cap, order.remaining)),
             budget=None,
             lot=to_units(self.rules[order.new.symbol].lot),
         )
         for price, size in plan:
             self._fill(order, price, size, now_ns, maker=True)
-        if plan and order.remaining <= ZERO:
-            self._end(order, OrderState.FILLED, now_ns)
 
     def _fill(self, order: Order, price: int, size: int, now_ns: int, *, maker: bool) -> None:
         self.books[order.new.symbol].take(order.new.side, price, size, now_ns)
@@ -253,9 +257,11 @@ class Exchange:
         if not order.is_open:
             return
         terms, crossing = order.new.time_in_force, order.new.price is None
-        if terms in (TimeInForce.IOC, TimeInForce.FOK) or crossing:
-            self._end(order, OrderState.EXPIRED, now_ns)
-        elif terms is TimeInForce.POST_ONLY and self._crosses(order):
+        if (
+            terms in (TimeInForce.IOC, TimeInForce.FOK)
+            or crossing
+            or (terms is TimeInForce.POST_ONLY and self._crosses(order))
+        ):
             self._end(order, OrderState.EXPIRED, now_ns)
 
     def _crosses(self, order: Order) -> bool:
@@ -291,14 +297,7 @@ class Exchange:
             if self._by_client.get(key) is oldest:
                 del self._by_client[key]
 
-    def _emit(
-        self, kind: EventKind, order: Order, now_ns: int, fill: Fill | None = None
-    ) -> None:
+    def _emit(self, kind: EventKind, order: Order, now_ns: int, fill: Fill | None = None) -> None:
         event = OrderEvent(kind, order, fill, now_ns)
         for observer in self.observers:
             observer(event)
-
-
-def best_price(levels: Iterable[Level]) -> int | None:
-    """Return the first price, or None for an empty side."""
-    return next((price for price, _ in levels), None)

@@ -50,7 +50,7 @@ class Reason(StrEnum):
     THIN_BOOK = "thin_book"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The order was not taken; nothing changed."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:

@@ -184,7 +184,9 @@ def candle_row(instrument: Instrument, bar: Bar, *, unit: int | None) -> Row:
 def order_row(order: Order, *, uuid: str) -> Row:
     """Return an order as REST shows it: decimals as text, null fields left out."""
     row = {key: value for key, value in order_fields(order, uuid=uuid).items() if value is not None}
-    return {key: plain(value) if isinstance(value, Decimal) else value for key, value in row.items()}
+    return {
+        key: plain(value) if isinstance(value, Decimal) else value for key, value in row.items()
+    }
 
 
 def order_fields(order: Order, *, uuid: str) -> Row:

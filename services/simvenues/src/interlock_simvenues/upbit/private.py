@@ -14,7 +14,7 @@ from interlock_simvenues.matching.orders import (
     Order,
     OrderEvent,
     OrderState,
-    Refused,
+    RefusedError,
     TimeInForce,
 )
 from interlock_simvenues.units import plain
@@ -24,6 +24,7 @@ from interlock_simvenues.upbit.errors import UpbitError, not_found, order_error,
 from interlock_simvenues.world import UPBIT_FEE_RATE, World
 
 Params = Mapping[str, Any]
+Row = dict[str, Any]
 
 MAX_IDENTIFIER = 64
 MAX_LISTED = 100
@@ -60,7 +61,7 @@ class Trading:
         self._accepted: dict[str, Any] = {}
         self._exchange.observers.append(self._remember)
 
-    def accounts(self, _params: Params) -> Any:
+    def accounts(self, _params: Params) -> object:
         """Answer GET /v1/accounts: what is owned, locked part apart."""
         rows = []
         for asset, balance in self._world.upbit_ledger.balances.items():
@@ -77,11 +78,11 @@ class Trading:
                 )
         return rows
 
-    def api_keys(self, _params: Params) -> Any:
+    def api_keys(self, _params: Params) -> object:
         """Answer GET /v1/api_keys."""
         return [{"access_key": key.access, "expire_at": _KEY_LIFE} for key in self._keys]
 
-    def chance(self, params: Params) -> Any:
+    def chance(self, params: Params) -> object:
         """Answer GET /v1/orders/chance."""
         item = self._world.instruments.of(Venue.UPBIT).get(str(params.get("market", "")))
         if item is None:
@@ -110,7 +111,7 @@ class Trading:
             "ask_account": self._account(item.base),
         }
 
-    def place(self, params: Params) -> Any:
+    def place(self, params: Params) -> Row:
         """Answer POST /v1/orders: the order as it was accepted, before anything filled."""
         new = self._read_order(params)
         if new.client_id:
@@ -123,17 +124,17 @@ class Trading:
             self._identifiers[new.client_id] = order.order_id
         return dict(self._accepted)
 
-    def test(self, params: Params) -> Any:
+    def test(self, params: Params) -> object:
         """Answer POST /v1/orders/test: validate only; the uuid names nothing."""
         new = self._read_order(params)
         try:
             self._exchange.check(new)
-        except Refused as refusal:
+        except RefusedError as refusal:
             raise order_error(refusal.reason, refusal.detail, new.side) from refusal
         now = self._world.clock.wall_ns()
         return encode.order_row(Order(0, new, now, now), uuid=str(uuid_module.UUID(int=now)))
 
-    def order(self, params: Params) -> Any:
+    def order(self, params: Params) -> object:
         """Answer GET /v1/order: by uuid, else by identifier, with its executions."""
         found = self._find(params)
         row = encode.order_row(found, uuid=self.uuid(found))
@@ -142,32 +143,29 @@ class Trading:
         ]
         return row
 
-    def by_ids(self, params: Params) -> Any:
+    def by_ids(self, params: Params) -> object:
         """Answer GET /v1/orders/uuids: by uuids[] or identifiers[]."""
-        rows = []
-        for found in self._listed(params):
-            rows.append(encode.order_row(found, uuid=self.uuid(found)))
-        return rows
+        return [encode.order_row(o, uuid=self.uuid(o)) for o in self._listed(params)]
 
-    def open(self, params: Params) -> Any:
+    def open(self, params: Params) -> object:
         """Answer GET /v1/orders/open; the default state is wait alone."""
         states = _states(params, "wait")
         rows = [o for o in self._exchange.orders.values() if o.state in states and o.is_open]
         return self._page(rows, params, MAX_LISTED)
 
-    def closed(self, params: Params) -> Any:
+    def closed(self, params: Params) -> object:
         """Answer GET /v1/orders/closed."""
         states = _states(params, "done", "cancel")
         rows = [o for o in self._exchange.orders.values() if o.state in states and not o.is_open]
         return self._page(rows, params, MAX_CLOSED)
 
-    def orders(self, params: Params) -> Any:
+    def orders(self, params: Params) -> object:
         """Answer the old GET /v1/orders."""
         states = _states(params, "wait")
         rows = [o for o in self._exchange.orders.values() if o.state in states]
         return self._page(rows, params, MAX_LISTED)
 
-    def cancel(self, params: Params) -> Any:
+    def cancel(self, params: Params) -> object:
         """Answer DELETE /v1/order: the cancel is accepted; the state shown is the one before."""
         found = self._find(params)
         if not found.is_open:
@@ -176,11 +174,11 @@ class Trading:
         self._exchange.cancel(found, self._world.clock.wall_ns())
         return row
 
-    def cancel_ids(self, params: Params) -> Any:
+    def cancel_ids(self, params: Params) -> object:
         """Answer DELETE /v1/orders/uuids."""
         return self._cancel_many(self._listed(params))
 
-    def cancel_open(self, params: Params) -> Any:
+    def cancel_open(self, params: Params) -> object:
         """Answer DELETE /v1/orders/open: waiting orders only, filtered and at most `count`."""
         side = _SIDES.get(str(params.get("cancel_side", "all")))
         pairs = _words(params.get("pairs"))
@@ -197,7 +195,7 @@ class Trading:
             rows.reverse()
         return self._cancel_many(rows[:count])
 
-    def cancel_and_new(self, params: Params) -> Any:
+    def cancel_and_new(self, params: Params) -> object:
         """Answer POST /v1/orders/cancel_and_new: the old order, and the new one's uuid."""
         old = self._find(
             {
@@ -227,7 +225,7 @@ class Trading:
             row["new_order_identifier"] = placed["identifier"]
         return row
 
-    def empty(self, _params: Params) -> Any:
+    def empty(self, _params: Params) -> object:
         """Answer a list that is always empty here (deposits, withdrawals)."""
         return []
 
@@ -249,7 +247,7 @@ class Trading:
     def _submit(self, new: NewOrder) -> Order:
         try:
             return self._exchange.submit(new, self._world.clock.wall_ns())
-        except Refused as refusal:
+        except RefusedError as refusal:
             self._world.metrics.orders.labels(Venue.UPBIT, "refused").inc()
             raise order_error(refusal.reason, refusal.detail, new.side) from refusal
 
@@ -281,7 +279,7 @@ class Trading:
         found = [self._exchange.orders.get(order_id or 0) for order_id in ids]
         return [order for order in found if order is not None]
 
-    def _page(self, rows: list[Order], params: Params, most: int) -> Any:
+    def _page(self, rows: list[Order], params: Params, most: int) -> object:
         market = params.get("market")
         if market:
             rows = [order for order in rows if order.new.symbol == market]
@@ -291,8 +289,9 @@ class Trading:
         start = (max(int(str(params.get("page", "1"))), 1) - 1) * limit
         return [encode.order_row(o, uuid=self.uuid(o)) for o in rows[start : start + limit]]
 
-    def _cancel_many(self, rows: list[Order]) -> Any:
-        success, failed = [], []
+    def _cancel_many(self, rows: list[Order]) -> object:
+        success: list[Row] = []
+        failed: list[Row] = []
         now = self._world.clock.wall_ns()
         for order in rows:
             row = {"uuid": self.uuid(order), "market": order.new.symbol}

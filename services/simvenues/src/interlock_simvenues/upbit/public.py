@@ -45,56 +45,56 @@ class Quotation:
         self._world = world
         self._markets = world.instruments.of(Venue.UPBIT)
 
-    def markets(self, params: Params) -> Any:
+    def markets(self, params: Params) -> object:
         """Answer GET /v1/market/all."""
         details = params.get("is_details", params.get("isDetails", "false")).lower() == "true"
         return [self._market_row(item, details=details) for item in self._markets.values()]
 
-    def ticker(self, params: Params) -> Any:
+    def ticker(self, params: Params) -> object:
         """Answer GET /v1/ticker."""
         now = self._world.clock.wall_ns()
         return [encode.ticker_row(item, now) for item in self._wanted(params, "markets")]
 
-    def ticker_all(self, params: Params) -> Any:
+    def ticker_all(self, params: Params) -> object:
         """Answer GET /v1/ticker/all."""
         quotes = params.get("quote_currencies", "KRW").upper().split(",")
         now = self._world.clock.wall_ns()
         return [encode.ticker_row(i, now) for i in self._markets.values() if i.quote in quotes]
 
-    def orderbook(self, params: Params) -> Any:
+    def orderbook(self, params: Params) -> object:
         """Answer GET /v1/orderbook."""
         units = _count(params, encode.MAX_UNITS, encode.MAX_UNITS)
         return [encode.orderbook_row(item, units) for item in self._wanted(params, "markets")]
 
-    def instruments(self, params: Params) -> Any:
+    def instruments(self, params: Params) -> object:
         """Answer GET /v1/orderbook/instruments."""
         return [self._instrument_row(item) for item in self._wanted(params, "markets")]
 
-    def supported_levels(self, params: Params) -> Any:
+    def supported_levels(self, params: Params) -> object:
         """Answer GET /v1/orderbook/supported_levels."""
         return [
             {"market": item.symbol, "supported_levels": [0]}
             for item in self._wanted(params, "markets")
         ]
 
-    def trades(self, params: Params) -> Any:
+    def trades(self, params: Params) -> object:
         """Answer GET /v1/trades/ticks, newest first."""
         (item,) = self._wanted(params, "market")[:1]
         prints = list(item.tape.prints)[::-1][: _count(params, 1, MAX_TRADES)]
         return [encode.trade_row(item, trade) for trade in prints]
 
-    def minute_candles(self, params: Params) -> Any:
+    def minute_candles(self, params: Params) -> object:
         """Answer GET /v1/candles/minutes/{unit}, newest first."""
         unit = int(params["unit"]) if params["unit"].isdigit() else 0
         if unit not in MINUTES:
             raise bad_quotation("Invalid unit.")
         return self._candles(params, unit * 60_000, unit)
 
-    def candles(self, params: Params) -> Any:
+    def candles(self, params: Params) -> object:
         """Answer GET /v1/candles/{seconds,days,weeks,months,years}, newest first."""
         return self._candles(params, SPANS[params["span"]], None)
 
-    def _candles(self, params: Params, length_ms: int, unit: int | None) -> Any:
+    def _candles(self, params: Params, length_ms: int, unit: int | None) -> object:
         (item,) = self._wanted(params, "market")[:1]
         end_ms = self._world.clock.wall_ns() // NS_PER_MS + 1
         if params.get("to"):
@@ -144,7 +144,7 @@ def _count(params: Params, default: int, most: int) -> int:
 
 def _time_ms(raw: str) -> int:
     try:
-        moment = datetime.fromisoformat(raw.replace(" ", "T").replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(raw.replace(" ", "T"))
     except ValueError as error:
         raise bad_quotation("Invalid to.") from error
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -51,48 +51,49 @@ class Rest:
 
     def _handler(self, route: _Route) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.Response:
-            remaining = ""
+            headers: dict[str, str] = {}
             try:
-                body = await request.text()
-                key = self._auth.rest(
-                    request.headers.get("Authorization"), _signed_text(request, body)
-                ) if route.access else None  # fmt: skip
-                if route.access == _TRADES and key is not None and not key.may_trade:
-                    raise UpbitError(403, "out_of_scope", "This key may not do this.")
-                caller = key.access if key is not None else request.remote or ""
-                now_ns = self._world.clock.wall_ns()
-                count, refusal = self._limiter.use(route.group, caller, now_ns)
-                remaining = header(route.group, count)
-                if refusal is not None:
-                    raise refusal
-                result = route.call(_params(request, body))
+                result = self._call(route, request, await request.text(), headers)
             except UpbitError as error:
-                return self._refuse(error, remaining)
-            return self._answer(result, route.status, remaining)
+                return self._refuse(error, headers)
+            return self._answer(result, route.status, headers)
 
         return handle
 
-    def _answer(self, result: Any, status: int, remaining: str) -> web.Response:
+    def _call(
+        self, route: _Route, request: web.Request, body: str, headers: dict[str, str]
+    ) -> object:
+        caller = request.remote or ""
+        if route.access:
+            token = request.headers.get("Authorization")
+            key = self._auth.rest(token, _signed_text(request, body))
+            if route.access == _TRADES and not key.may_trade:
+                raise UpbitError(403, "out_of_scope", "This key may not do this.")
+            caller = key.access
+        now_ns = self._world.clock.wall_ns()
+        count, refusal = self._limiter.use(route.group, caller, now_ns)
+        headers["Remaining-Req"] = header(route.group, count)
+        headers["limit-by-ip"] = "Yes"
+        if refusal is not None:
+            headers["Retry-After"] = str(count.retry_after_s(now_ns))
+            raise refusal
+        return route.call(_params(request, body))
+
+    def _answer(self, result: object, status: int, headers: dict[str, str]) -> web.Response:
         self._world.metrics.requests.labels(Venue.UPBIT, str(status)).inc()
-        response = web.Response(
+        return web.Response(
             text=json.dumps(result, ensure_ascii=False, separators=(",", ":")),
             status=status,
             content_type="application/json",
+            headers=headers,
         )
-        if remaining:
-            response.headers["Remaining-Req"] = remaining
-            response.headers["limit-by-ip"] = "Yes"
-        return response
 
-    def _refuse(self, error: UpbitError, remaining: str) -> web.Response:
+    def _refuse(self, error: UpbitError, headers: dict[str, str]) -> web.Response:
         body = {"error": {"name": error.name, "message": error.message}}
-        response = self._answer(body, error.status, remaining)
-        if error.status in (418, 429):
-            response.headers["Retry-After"] = "1"
-        return response
+        return self._answer(body, error.status, headers)
 
     async def _unrouted(self, _request: web.Request) -> web.Response:
-        return self._refuse(UpbitError(404, "not_found", "no Route matched with those values"), "")
+        return self._refuse(UpbitError(404, "not_found", "no Route matched with those values"), {})
 
 
 def _signed_text(request: web.Request, body: str) -> str:

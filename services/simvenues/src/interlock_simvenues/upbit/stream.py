@@ -144,7 +144,7 @@ def ticker_fields(item: Instrument, now_ns: int) -> dict[str, Any]:
     row = encode.ticker_row(item, now_ns)
     side = item.tape.prints and item.tape.prints[-1].buyer_is_maker
     skipped = ("market", "trade_date_kst", "trade_time_kst")
-    fields = {"type": "ticker", "code": item.symbol}
+    fields: dict[str, Any] = {"type": "ticker", "code": item.symbol}
     fields.update({name: value for name, value in row.items() if name not in skipped})
     fields.update(
         {
