@@ -69,6 +69,7 @@ class Housekeeping:
         health.unknown = bool(score.in_doubt)
         self._ticks += 1
         now_ns = self._clock.boot_ns()
+        self._market.update_common()
         self._trader.tend(now_ns)
         if self._ticks % TICKS_A_SECOND:
             return

@@ -109,7 +109,10 @@ class Loop:
         if premium is None or not state.baseline.is_warm(now_ns):
             return None
         wish = signal(
-            premium, state.baseline.value, fees=state.fees, threshold_bps=settings.threshold_bps
+            premium,
+            self._baseline_bps(state, now_ns),
+            fees=state.fees,
+            threshold_bps=settings.threshold_bps,
         )
         if wish is None:
             return None
@@ -140,10 +143,15 @@ class Loop:
         return exit_reason(
             held,
             premium,
-            baseline_bps=state.baseline.value,
+            baseline_bps=self._baseline_bps(state, now_ns),
             fees=state.fees,
             settings=self._strategy.exits,
             now_ns=now_ns,
+        )
+
+    def _baseline_bps(self, state: RouteState, now_ns: int) -> float:
+        return state.baseline.pooled(
+            self._market.common_bps, pool_s=self._strategy.signal.pool_s, now_ns=now_ns
         )
 
     def watch(self, now_ns: int) -> None:

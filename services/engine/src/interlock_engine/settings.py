@@ -76,20 +76,31 @@ SPEC = (
     Setting(
         "ENTRY_THRESHOLD_BPS",
         number(0.0, 300.0),
-        "6",
+        "12",
         "expected net gain, after four fees and both spreads, that an entry needs",
     ),
-    Setting("TAKE_PROFIT_BPS", number(0.1, 300.0), "8", "net gain at which a position is closed"),
-    Setting("STOP_LOSS_BPS", number(1.0, 1000.0), "80", "net loss at which a position is closed"),
+    Setting("TAKE_PROFIT_BPS", number(0.1, 300.0), "12", "net gain at which a position is closed"),
+    Setting(
+        "STOP_LOSS_BPS",
+        number(1.0, 1000.0),
+        "200",
+        "loss beyond the cost of entering and leaving at which a position is closed",
+    ),
     Setting("TIME_LIMIT_S", number(1.0, 86400.0), "180", "longest life of a position"),
     Setting(
         "REVERSAL_BPS",
         number(0.0, 300.0),
-        "0",
+        "5",
         "how far past its baseline the premium must be to close without the profit target",
     ),
     Setting(
         "BASELINE_HALF_LIFE_S", number(1.0, 86400.0), "300", "half-life of the premium's baseline"
+    ),
+    Setting(
+        "BASELINE_POOL_S",
+        number(0.0, 86400.0),
+        "60",
+        "history after which a route's own baseline outweighs the one common to all routes",
     ),
     Setting("WARM_UP_S", number(0.0, 86400.0), "10", "seconds of data before the first entry"),
     Setting("COOLDOWN_S", number(0.0, 3600.0), "10", "pause of an asset after a failed entry"),
@@ -185,6 +196,7 @@ def _strategy(values: Mapping[str, Any]) -> Strategy:
         SignalSettings(
             half_life_s=values["baseline_half_life_s"],
             warm_up_s=values["warm_up_s"],
+            pool_s=values["baseline_pool_s"],
             threshold_bps=values["entry_threshold_bps"],
         ),
         ExitSettings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from statistics import median
 
 from interlock_core.clock import NS_PER_S, Clock
 from interlock_engine.account.pnl import Fx, Touch
@@ -39,6 +40,13 @@ class Market:
     clock: Clock
     fx_book: Book = field(default_factory=Book)
     routes: dict[str, RouteState] = field(default_factory=dict)
+    common_bps: float = 0.0
+
+    def update_common(self) -> None:
+        """Take the median of all baselines as what the routes have in common."""
+        known = [s.baseline.value for s in self.routes.values() if s.baseline.since_ns]
+        if known:
+            self.common_bps = median(known)
 
     @property
     def venues(self) -> tuple[Venue, Venue]:

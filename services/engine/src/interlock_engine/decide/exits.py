@@ -10,7 +10,11 @@ from interlock_engine.decide.spread import Direction, Fees, Premium, edge_bps
 
 @dataclass(frozen=True, slots=True)
 class ExitSettings:
-    """Limits of a position, in bps of its notional and in seconds."""
+    """Limits of a position, in bps of its notional and in seconds.
+
+    The stop loss counts from what the position was worth right after its entry: on a coarse price
+    grid crossing the spread there and back is a loss by itself, and no news.
+    """
 
     take_profit_bps: float
     stop_loss_bps: float
@@ -20,11 +24,12 @@ class ExitSettings:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the exit rules need to know of a position."""
+    """What the exit rules need to know of a position; `cost_bps` are its spreads and fees."""
 
     direction: Direction
     entry_premium_bps: float
     opened_ns: int
+    cost_bps: float
 
 
 def net_edge_bps(held: Held, premium: Premium, fees: Fees) -> float:
@@ -52,7 +57,7 @@ def exit_reason(
     edge = net_edge_bps(held, premium, fees)
     if edge >= settings.take_profit_bps:
         return ExitReason.TAKE_PROFIT
-    if edge <= -settings.stop_loss_bps:
+    if edge <= -(settings.stop_loss_bps + held.cost_bps):
         return ExitReason.STOP_LOSS
     if now_ns - held.opened_ns >= settings.time_limit_s * 1e9:
         return ExitReason.TIME_LIMIT

@@ -11,10 +11,14 @@ NS_PER_S = 1e9
 
 @dataclass(frozen=True, slots=True)
 class SignalSettings:
-    """When a route's baseline may be believed, and what a round trip must promise."""
+    """When a route's baseline may be believed, and what a round trip must promise.
+
+    After `pool_s` a route's own history weighs as much as what all routes have in common.
+    """
 
     half_life_s: float
     warm_up_s: float
+    pool_s: float
     threshold_bps: float
 
 
@@ -48,6 +52,16 @@ class Baseline:
             value_bps - self.value
         )
         self._last_ns = now_ns
+
+    def pooled(self, common_bps: float, *, pool_s: float, now_ns: int) -> float:
+        """Return the baseline shrunk toward the common one, less so the longer its history.
+
+        A short history of a premium that swings slowly is a bad guess of its mean; most of a
+        premium is common to all assets, so early on the other routes know more.
+        """
+        age_ns = now_ns - self.since_ns
+        weight = age_ns / (age_ns + pool_s * NS_PER_S) if age_ns > 0 else 0.0
+        return weight * self.value + (1.0 - weight) * common_bps
 
     def is_warm(self, now_ns: int) -> bool:
         """Say whether the baseline has seen enough to trade on."""

@@ -183,7 +183,13 @@ class Trader:
             return
         # Without both legs there is no premium of its own: it is closed as soon as possible.
         premium = entry_bps if entry_bps is not None else 0.0
-        state.held = Held(position.direction, premium, position.opened_boot_ns)
+        spread_bps = state.premium.cost if state.premium is not None else 0.0
+        state.held = Held(
+            position.direction,
+            premium,
+            position.opened_boot_ns,
+            spread_bps + state.fees.round_trip_bps,
+        )
         self._reporter.changed(position)
         self._check_residual(position, "the second leg could not be filled or undone")
 
