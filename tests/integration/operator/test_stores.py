@@ -49,25 +49,25 @@ async def test_every_server_that_is_found_keeps_its_data(folder, tmp_path):
     for expected in (0, 1):
         port = free_port()
         cluster = postgres.prepare(server, tmp_path / "pg")
-        dsn = cluster.dsn(port)
+        stranger = cluster.dsn(port).replace(":" + cluster.password, ":wrong")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(postgres, "find_server", lambda: server)
             services = postgres_services(files, tmp_path / "native", port, None)
 
-        def check(dsn=dsn, expected=expected, files=files):
+        def check(stranger=stranger, expected=expected, files=files):
             with psycopg.connect(files.owner_dsn.read_text("ascii").strip()) as connection:
                 connection.execute("CREATE TABLE IF NOT EXISTS t (x int)")
                 assert connection.execute("SELECT count(*) FROM t").fetchone() == (expected,)
                 connection.execute("INSERT INTO t VALUES (1)")
             with pytest.raises(psycopg.OperationalError):
-                psycopg.connect(dsn.replace(":" + cluster.password, ":wrong"), connect_timeout=2)
+                psycopg.connect(stranger, connect_timeout=2)
 
         codes = await round_trip(services, tmp_path, check)
         assert codes == {"postgres": 0}
 
 
 async def test_postgres_runs_in_every_way_this_user_may(prefixes, tmp_path, monkeypatch):
-    """As root both the namespace and the other uid work; the server dies with its supervisor."""
+    """As root both the namespace and the other uid start, answer, and stop in order."""
     for number, prefix in enumerate(prefixes):
         monkeypatch.setattr(postgres, "run_prefix", lambda prefix=prefix: prefix)
         services = postgres_services(

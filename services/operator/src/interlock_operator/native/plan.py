@@ -105,10 +105,11 @@ def services(
         *redis_services(files, native_dir, layout.ports["redis"], settings.redis_url),
     )
     env = shared_environment(layout, options, inherited)
+    names = tuple(store.name for store in stores)
     return (
         *stores,
-        *_jobs_and_venues(layout, env, client, tuple(store.name for store in stores)),
-        *_traders(layout, env, client),
+        *_jobs_and_venues(layout, env, client, names),
+        *_traders(layout, env, client, names),
     )
 
 
@@ -162,7 +163,7 @@ def _jobs_and_venues(
 
 
 def _traders(
-    layout: Layout, env: Mapping[str, str], client: httpx.AsyncClient
+    layout: Layout, env: Mapping[str, str], client: httpx.AsyncClient, stores: tuple[str, ...]
 ) -> tuple[Service, ...]:
     return (
         Service(
@@ -175,7 +176,8 @@ def _traders(
                 **_stores(layout, "gatekeeper"),
             },
             gate=http_ok(client, f"{layout.url('gatekeeper')}/health/ready"),
-            after=("migrate", "simvenues"),
+            # Beside the venues and the migration: it waits for both, and is ready only then.
+            after=stores,
             restarts=True,
         ),
         Service(
@@ -183,7 +185,7 @@ def _traders(
             argv=_module("interlock_preflight"),
             env={**env, **_stores(layout, "preflight")},
             gate=None,
-            after=("gatekeeper",),
+            after=("gatekeeper", "migrate", "simvenues"),
         ),
         Service(
             name="engine",

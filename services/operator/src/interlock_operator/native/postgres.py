@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ DATABASE = "interlock"
 MIN_MAJOR = 14
 NOBODY = 65534
 COMMAND_TIMEOUT_S = 60
+LEFT_OVER_LOOKS = 100
+LEFT_OVER_PAUSE_S = 0.05
 # It refuses uid 0. A user namespace satisfies it, and every file stays root's.
 NAMESPACE = ("unshare", "-U", "--map-user=1000", "--map-group=1000")
 # Where namespaces are forbidden (many containers): another uid that may read root's folders.
@@ -114,7 +117,7 @@ def prepare(server: Server, folder: Path) -> Cluster:
         raise OperatorError(f"{password_path} is missing: delete {place} to start with no data")
     cluster = Cluster(server, data_dir, secret_files.password(password_path), prefix)
     if data_dir.exists():
-        _forget_dead_postmaster(data_dir)
+        _outlive_killed_server(data_dir.resolve())
     else:
         _make_data(cluster, password_path)
     return cluster
@@ -167,17 +170,32 @@ def _make_data(cluster: Cluster, password_path: Path) -> None:
     fresh.rename(cluster.data_dir)
 
 
-def _forget_dead_postmaster(data_dir: Path) -> None:
-    """Remove a left-over pid file whose pid now belongs to another program.
+def _outlive_killed_server(data_dir: Path) -> None:
+    """Wait until no process of an earlier server is left, then remove its pid file.
 
+    The server itself would take any process with that pid, even a zombie, for its predecessor.
     The caller holds the stack's lock, so no living supervisor can own the server.
     """
-    pid_file = data_dir / "postmaster.pid"
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        pid = int(pid_file.read_text("ascii").splitlines()[0])
-        name = Path(f"/proc/{pid}/comm").read_text("utf-8").strip()
-        if name != "postgres":
-            pid_file.unlink()
+    for _ in range(LEFT_OVER_LOOKS):
+        if not _lives_in(data_dir):
+            (data_dir / "postmaster.pid").unlink(missing_ok=True)
+            return
+        time.sleep(LEFT_OVER_PAUSE_S)
+    raise OperatorError(
+        f"another PostgreSQL server runs on {data_dir}: stop it, or set NATIVE_DIR to a new folder"
+    )
+
+
+def _lives_in(folder: Path) -> bool:
+    """Say whether a living process works in folder, as every PostgreSQL process does in its data.
+
+    The kernel takes the working folder from a process when it ends, so a zombie has none.
+    """
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if link.readlink() == folder:
+                return True
+    return False
 
 
 def _output(command: list[str]) -> str:

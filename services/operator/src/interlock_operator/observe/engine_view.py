@@ -12,15 +12,17 @@ class EngineView:
     """The engine as people see it; None and empty where it did not say."""
 
     state: str
-    reason: str | None
+    reason: str
     source: str | None
     regime: str | None
     fallback_reason: str | None
-    duration_s: float
-    messages: int
+    uptime_s: float
+    has_market_data: bool
+    guards: Mapping[str, Any]
     kpis: Mapping[str, Any]
     positions: tuple[Mapping[str, Any], ...]
     trips: tuple[Mapping[str, Any], ...]
+    residuals: int
 
 
 def parse(state: Mapping[str, Any] | None) -> EngineView | None:
@@ -28,17 +30,21 @@ def parse(state: Mapping[str, Any] | None) -> EngineView | None:
     if state is None:
         return None
     market = _mapping(state.get("market"))
+    ages = _mapping(market.get("age_ms"))
+    residuals = state.get("residuals")
     return EngineView(
         state=str(state.get("state", "unknown")),
-        reason=state.get("reason"),
+        reason=str(state.get("reason") or ""),
         source=market.get("source"),
         regime=market.get("regime"),
         fallback_reason=market.get("fallback_reason"),
-        duration_s=float(state.get("duration_s") or 0.0),
-        messages=sum(_mapping(market.get("messages")).values()),
+        uptime_s=float(state.get("uptime_s") or 0.0),
+        has_market_data=any(age is not None for age in ages.values()),
+        guards=_mapping(state.get("guards")),
         kpis=_mapping(state.get("kpis")),
-        positions=_mappings(state.get("positions")),
+        positions=_mappings(state.get("open_positions")),
         trips=_mappings(state.get("last_round_trips")),
+        residuals=len(residuals) if isinstance(residuals, list) else 0,
     )
 
 

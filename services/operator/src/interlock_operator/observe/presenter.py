@@ -139,7 +139,7 @@ async def _say_first_message(
 ) -> None:
     while True:
         engine = parse((await look(client, stack)).engine)
-        if engine is not None and engine.messages:
+        if engine is not None and engine.has_market_data:
             say(f"first market-data message {since_start_s():.1f} s after the start")
             say(f"market: {market_label(engine.source, engine.regime)}")
             return
@@ -151,7 +151,7 @@ def left(sight: Sight, duration_s: int | None) -> str:
     if duration_s is None:
         return "until Ctrl+C"
     engine = parse(sight.engine)
-    return f"{max(duration_s - (engine.duration_s if engine else 0.0), 0):.0f} s left"
+    return f"{max(duration_s - (engine.uptime_s if engine else 0.0), 0):.0f} s left"
 
 
 def progress_line(sight: Sight, restarts: Mapping[str, int], time_left: str) -> str:

@@ -73,7 +73,13 @@ def _engine_line(engine: EngineView | None) -> Text:
         return Text("\nengine: no answer", style="yellow")
     style = "green" if engine.state == "trading" else "yellow"
     line = Text("\nengine: ").append(engine.state.replace("_", " "), style=style)
-    return line.append(f"  {engine.reason}" if engine.reason else "")
+    line.append(f"  {engine.reason}" if engine.reason else "")
+    if engine.guards:
+        held = ", ".join(f"{where} {guard}" for where, guard in engine.guards.items())
+        line.append(f"\nguards that hold: {held}", style="dim")
+    if engine.residuals:
+        line.append(f"\nRESIDUALS: {engine.residuals}, unhedged", style="bold red")
+    return line
 
 
 def _market(sight: Sight, engine: EngineView | None) -> Text:
@@ -91,7 +97,7 @@ def _positions(engine: EngineView) -> Table:
     return _fill(
         table,
         engine.positions[:SHOWN_POSITIONS],
-        (("asset", "asset"), ("direction", "direction"), ("USD", "notional_usd"), ("s", "age_s")),
+        (("asset", "asset"), ("USD", "notional_usd"), ("net bps", "net_bps"), ("s", "age_s")),
     )
 
 
