@@ -20,6 +20,8 @@ from interlock_simvenues.units import NS_PER_MS, NS_PER_S, SCALE
 log = logging.getLogger(__name__)
 
 DEPTH = 30
+# The smallest snapshot both Binance markets offer above DEPTH: weight 5 each.
+SNAPSHOT_DEPTH = 100
 RETRY_S = 1.0
 SILENT_NS = 10 * NS_PER_S
 _IDS = {Venue.UPBIT: "upbit", Venue.BINANCE: "binance", Venue.BINANCE_PERP: "binanceusdm"}
@@ -78,7 +80,7 @@ class Mirror:
             symbol = f"{item.base}/USDT"
         while True:
             try:
-                book = await client.watch_order_book(symbol)
+                book = await client.watch_order_book(symbol, SNAPSHOT_DEPTH)
             except ccxt.BaseError as error:
                 text = str(error)[:200]
                 log.warning("mirror lost a book", extra={"symbol": item.symbol, "why": text})
@@ -124,7 +126,8 @@ async def close(clients: dict[Venue, Any]) -> None:
 
 
 def _client(pro: Any, venue: Venue, url: str | None) -> Any:  # noqa: ANN401
-    options: dict[str, Any] = {"enableRateLimit": True}
+    # ccxt would space Binance snapshots by seconds; a hundred weigh a tenth of one minute's limit.
+    options: dict[str, Any] = {"enableRateLimit": venue is Venue.UPBIT}
     if venue is not Venue.UPBIT:
         kinds = ["linear"] if venue is Venue.BINANCE_PERP else ["spot"]
         options["options"] = {
