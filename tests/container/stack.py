@@ -29,12 +29,12 @@ POLL_S = 0.5
 # Loopback must not be asked of a proxy, whatever the environment says.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 READ_URL = """
-import sys, urllib.error, urllib.request
+import sys, urllib.request
 try:
     with urllib.request.urlopen(sys.argv[1], timeout=5) as answer:
         sys.stdout.write(answer.read().decode())
-except urllib.error.HTTPError as error:
-    sys.exit(f"HTTP {error.code}: {error.read().decode()}")
+except OSError as error:
+    sys.stdout.write(f"no answer: {error}")
 """
 
 
@@ -116,7 +116,7 @@ class Stack:
             return error.code, error.read().decode()
 
     def inside(self, service, url):
-        """Return the text of a page as a service's container sees it."""
+        """Return the text of a page as a service's container sees it, or why there is none."""
         return self.python(service, READ_URL, url)
 
     def query(self, expression):
