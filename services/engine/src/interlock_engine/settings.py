@@ -37,6 +37,7 @@ from interlock_engine.decide.guards import GuardSettings
 from interlock_engine.decide.signal import SignalSettings
 from interlock_engine.execute.legs import LegSettings
 from interlock_engine.loop import Strategy
+from interlock_engine.observe.checkpoint import FILE_NAME
 
 NS_PER_MS = 1_000_000
 DAY_S = 86_400
@@ -214,6 +215,6 @@ def _check_session_id(values: Mapping[str, Any]) -> None:
         return
     if not is_id(name):
         raise ConfigError(["SESSION_ID: expected 8 to 40 of [A-Za-z0-9_-]"])
-    if (values["runs_dir"] / name).exists():
+    if (values["runs_dir"] / name / FILE_NAME).exists():
         # Its intent ids would be those of the earlier run, and the gatekeeper would refuse them.
         raise ConfigError([f"SESSION_ID: {name} was run before, expected a new one"])
