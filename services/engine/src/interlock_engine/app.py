@@ -146,9 +146,11 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         try:
+            # The first file claims the session id before an order can be named after it.
+            self._checkpoints.write(final=False, exit_code=EXIT_DONE)
             await self._server.start()
         except OSError as error:
-            log.critical("cannot listen", extra={"why": str(error)})
+            log.critical("cannot start", extra={"why": str(error)})
             self._finish_record(EXIT_FAILED)
             await self._close_connections()
             return EXIT_FAILED
