@@ -119,7 +119,7 @@ def test_resting_orders(either: tuple[Any, str]) -> None:
     client_id = uuid.uuid4().hex
     order = client.create_order(symbol, "limit", "buy", 0.002, low, {"newClientOrderId": client_id})
     assert [row["id"] for row in client.fetch_open_orders(symbol)] == [order["id"]]
-    with pytest.raises(ccxt.ExchangeError, match="-2010|-4116"):
+    with pytest.raises(ccxt.ExchangeError, match=r"-2010|-4116"):
         client.create_order(symbol, "limit", "buy", 0.002, low, {"newClientOrderId": client_id})
     client.edit_order(order["id"], symbol, "limit", "buy", 0.002, round(bid * 0.96, 1))
     (edited,) = client.fetch_open_orders(symbol)
@@ -135,7 +135,7 @@ def test_refusals_carry_the_venues_codes(spot: Any, perp: Any) -> None:
     bid, ask = _touch(spot, SPOT)
     with pytest.raises(ccxt.ExchangeError, match="NOTIONAL"):
         spot.create_order(SPOT, "limit", "buy", 0.00002, round(bid, 2))
-    with pytest.raises(ccxt.InsufficientFunds, match="-2010"):
+    with pytest.raises(ccxt.InsufficientFunds, match="insufficient balance"):
         spot.create_order(SPOT, "limit", "buy", 5, round(bid, 2))
     with pytest.raises(ccxt.ExchangeError, match="-2010"):
         spot.create_order(SPOT, "limit", "buy", 0.002, round(ask * 1.01, 2), {"postOnly": True})
@@ -156,7 +156,7 @@ def test_refusals_carry_the_venues_codes(spot: Any, perp: Any) -> None:
 
 def test_perpetual_account_settings(perp: Any) -> None:
     """Leverage, margin type, position mode, brackets, funding, countdown."""
-    assert perp.set_leverage(10, PERP)["leverage"] == "10"
+    assert perp.set_leverage(10, PERP)["leverage"] in (10, "10")
     with pytest.raises(ccxt.MarginModeAlreadySet, match="-4046"):
         perp.set_margin_mode("cross", PERP)
     assert perp.fetch_position_mode()["hedged"] is False

@@ -139,12 +139,15 @@ async def test_websocket_api_of_spot(server: Server) -> None:
         assert found["status"] == "open"
         canceled = await _soon(client.cancel_order_ws(order["id"], "BTC/USDT"))
         assert canceled["status"] == "canceled"
-        assert (await _soon(client.fetch_balance_ws()))["USDT"]["total"] > 0
+        assert (await _soon(client.fetch_balance_ws()))["info"]["balances"]
 
 
 async def test_a_wrong_secret_opens_no_user_stream(server: Server) -> None:
     """The subscription is refused like a request."""
     config = {**_config(server, "binance"), "secret": "z" * 20}
     async with _client(ccxt.pro.binance, config) as client:
-        with pytest.raises(ccxt.AuthenticationError, match="-1022"):
+        # 4.5.90 hides its AuthenticationError behind a KeyError of its own clean-up.
+        with pytest.raises((ccxt.AuthenticationError, KeyError)) as caught:
             await _soon(client.watch_orders())
+        refusal = caught.value.__context__ or caught.value
+        assert "-1022" in str(refusal)

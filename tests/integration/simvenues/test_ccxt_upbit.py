@@ -91,19 +91,17 @@ def test_the_rest_of_the_order_api(upbit: Any) -> None:
     """Edit, post-only, test orders, closed orders, keys, chance, list cancel."""
     low = _ask(upbit) - 5_000_000
     order = upbit.create_order(BTC, "limit", "buy", 0.001, low, {"postOnly": True})
-    assert order["postOnly"] in (True, None)
+    assert order["info"]["time_in_force"] == "post_only"
     edited = upbit.edit_order(order["id"], BTC, "limit", "buy", 0.001, low - 1_000_000)
     assert edited["id"] != order["id"]
     body = {"market": "KRW-BTC", "side": "bid", "ord_type": "limit"}
-    tested = upbit.request(
-        "orders/test", "private", "POST", {**body, "volume": "0.001", "price": str(int(low))}
-    )
+    tested = upbit.private_post_orders_test({**body, "volume": "0.001", "price": str(int(low))})
     assert tested["state"] == "wait"
-    canceled = upbit.request("orders/open", "private", "DELETE", {"cancel_side": "all"})
+    canceled = upbit.private_delete_orders_open({"cancel_side": "all"})
     assert canceled["success"]["count"] >= 1
     assert upbit.fetch_open_orders() == []
     assert upbit.fetch_canceled_orders(BTC)
-    assert upbit.request("api_keys", "private", "GET", {})[0]["access_key"] == UPBIT_KEYS[0]
+    assert upbit.private_get_api_keys()[0]["access_key"] == UPBIT_KEYS[0]
     assert upbit.fetch_trading_fee(BTC)["taker"] == 0.0005
 
 
@@ -122,8 +120,8 @@ def test_refusals_carry_the_venues_names(upbit: Any) -> None:
         _place(upbit, ask, 7)
     with pytest.raises(ccxt.OrderNotFound, match="order_not_found"):
         upbit.fetch_order(str(uuid.uuid4()))
-    with pytest.raises(ccxt.BadRequest, match="Code not found|404"):
-        upbit.request("ticker", "public", "GET", {"markets": "KRW-NOPE"})
+    with pytest.raises(ccxt.ExchangeError, match="Code not found"):
+        upbit.public_get_ticker({"markets": "KRW-NOPE"})
 
 
 def test_wrong_keys_are_refused(server: Server) -> None:
