@@ -64,6 +64,10 @@ class GateError(Exception):
         super().__init__(f"{code}: {detail}")
 
 
+class NotSentError(GateError):
+    """There was no connection: nothing was sent, so nothing can have happened."""
+
+
 @dataclass(slots=True)
 class _Session:
     granted: SessionGranted
@@ -142,8 +146,8 @@ class GateClient:
         try:
             answer = await self._call(HTTPMethod.POST, gate.PATH_ORDERS, body, ORDER_TIMEOUT_S)
             result = self._order_result(intent, answer)
-        except aiohttp.ClientConnectorError as error:
-            self.lose(f"cannot connect: {error.strerror}")
+        except NotSentError as error:
+            self.lose(str(error))
             result = not_sent(intent, GATE_LOST, "the gatekeeper's socket does not answer")
         except (GateError, SchemaError) as error:
             result = in_doubt(intent, str(error))
@@ -173,7 +177,10 @@ class GateClient:
             try:
                 answer = await self._call(HTTPMethod.GET, path, b"", CALL_TIMEOUT_S)
                 result = self._proof(intent, answer)
-            except (GateError, SchemaError, aiohttp.ClientConnectorError):
+            except NotSentError as error:
+                self.lose(str(error))
+                continue
+            except (GateError, SchemaError):
                 continue
             if result is not None:
                 self.in_doubt.pop(intent.intent_id, None)
@@ -184,6 +191,8 @@ class GateClient:
             result = strict.decode(OrderResult, answer.body)
             proven = result.outcome is not Outcome.UNKNOWN and result.intent_id == intent.intent_id
             return result if proven else None
+        if answer.status == HTTPStatus.FORBIDDEN:
+            self.lose(str(_refusal(answer)))
         age_ns = self._clock.boot_ns() - intent.created_boot_ns
         if answer.status == HTTPStatus.NOT_FOUND and age_ns > NEVER_ARRIVED_NS:
             return not_sent(intent, "NOT_FOUND", "the gatekeeper never accepted the intent")
@@ -195,7 +204,7 @@ class GateClient:
             return
         try:
             await self._call(HTTPMethod.DELETE, gate.PATH_SESSION, b"", CALL_TIMEOUT_S)
-        except (GateError, aiohttp.ClientConnectorError) as error:
+        except GateError as error:
             log.warning("session was not ended in order", extra={"why": str(error)})
         self._session = None
 
@@ -227,7 +236,7 @@ class GateClient:
         headers: dict[str, str],
         timeout_s: float,
     ) -> _Answer:
-        """Send one request once; ClientConnectorError means that nothing was sent."""
+        """Send one request once; NotSentError means that nothing reached the gatekeeper."""
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             async with self._http.request(
@@ -239,8 +248,8 @@ class GateClient:
                 allow_redirects=False,
             ) as response:
                 return _Answer(response.status, await response.read())
-        except aiohttp.ClientConnectorError:
-            raise
+        except aiohttp.ClientConnectorError as error:
+            raise NotSentError("CONNECTION", f"cannot connect: {error.strerror}") from error
         except TimeoutError as error:
             raise GateError("TIMEOUT", f"no answer within {timeout_s} s") from error
         except (aiohttp.ClientError, OSError) as error:

@@ -6,8 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-import aiohttp
-
 from interlock_core.wire import gate
 from interlock_core.wire.gate import SessionGranted, SessionOpen, Telemetry
 from interlock_core.wire.health import NotArmed
@@ -100,7 +98,7 @@ class Lease:
         )
         try:
             granted = await self._client.open(request)
-        except (GateError, aiohttp.ClientConnectorError) as error:
+        except GateError as error:
             self._say(f"no session: {error}")
             return
         self._hold = False
