@@ -1,5 +1,6 @@
 """One snapshot: the KPI JSON keeps its schema, the metrics say the same, files are whole."""
 
+import asyncio
 import json
 import re
 from decimal import Decimal
@@ -13,6 +14,7 @@ from tests.unit.engine.world import World
 
 from interlock_core.wire import kpi as wire
 from interlock_engine.decide.sizing import CAP_ROOM
+from interlock_engine.housekeeping import Checkpoints
 from interlock_engine.observe import checkpoint, kpi, metrics
 from interlock_engine.observe.histogram import LOOP_BUCKETS_S, Histogram
 from interlock_engine.observe.kpi import MarketSource, SessionFacts, Snapshots
@@ -241,3 +243,14 @@ def test_the_histograms_memory_is_bounded():
         histogram.add(value)
     assert histogram.count == 20_000
     assert histogram.p99_ms() == pytest.approx((20_000 - 82) / 1e6, abs=2e-6)
+
+
+async def test_a_checkpoint_that_falls_due_at_the_end_does_not_undo_the_final(tmp_path):
+    checkpoints = Checkpoints(_snapshots(World()), tmp_path, postgres=None, every_s=0.0)
+    running = asyncio.create_task(checkpoints.run())
+    async with asyncio.timeout(5):
+        while not (tmp_path / checkpoint.FILE_NAME).exists():
+            await asyncio.sleep(0)
+        checkpoints.write(final=True, exit_code=0)
+        await running
+    assert json.loads((tmp_path / checkpoint.FILE_NAME).read_text("utf-8"))["final"] is True

@@ -96,11 +96,15 @@ class Checkpoints:
         self._folder = folder
         self._postgres = postgres
         self._every_s = every_s
+        self._ended = False
 
     async def run(self) -> None:
-        """Write at intervals until cancelled; a full disk is reported and tried again."""
+        """Write at intervals until the end; a full disk is reported and tried again."""
         while True:
             await asyncio.sleep(self._every_s)
+            # A checkpoint that falls due in the very moment of the end must not undo the final.
+            if self._ended:
+                return
             try:
                 self.write(final=False, exit_code=0)
             except OSError as error:
@@ -108,6 +112,7 @@ class Checkpoints:
 
     def write(self, *, final: bool, exit_code: int) -> Path:
         """Write the KPI JSON as of now; raises OSError."""
+        self._ended = self._ended or final
         snapshot = self._snapshots.take()
         document = kpi.document(snapshot, final=final, exit_code=exit_code)
         if self._postgres is not None:
