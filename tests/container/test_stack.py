@@ -70,7 +70,7 @@ def test_alertmanager_accepts_its_files_and_gets_alerts(stack):
                 "alertmanager", "wget", "-q", "-O", "-", "http://127.0.0.1:9093/api/v2/alerts"
             ).stdout
         ),
-        within_s=30,
+        within_s=60,
         what="the heartbeat alert",
     )
 
