@@ -59,7 +59,13 @@ class Server:
                 "spot": f"{w}/stream/ws",
                 "margin": f"{w}/stream/ws",
                 "linear": f"{w}/fstream/ws",
-                "ws-api": {"spot": f"{w}/ws-api/v3", "linear": f"{w}/ws-api/v1"},
+                # What ccxt before 4.5.90 calls the same connections.
+                "future": f"{w}/fstream/ws",
+                "ws-api": {
+                    "spot": f"{w}/ws-api/v3",
+                    "linear": f"{w}/ws-api/v1",
+                    "future": f"{w}/ws-api/v1",
+                },
             },
         }
         for access in ("Public", "Private"):

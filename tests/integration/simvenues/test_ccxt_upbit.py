@@ -98,7 +98,7 @@ def test_the_rest_of_the_order_api(upbit: Any) -> None:
     tested = upbit.private_post_orders_test({**body, "volume": "0.001", "price": str(int(low))})
     assert tested["state"] == "wait"
     canceled = upbit.private_delete_orders_open({"cancel_side": "all"})
-    assert canceled["success"]["count"] >= 1
+    assert int(canceled["success"]["count"]) >= 1
     assert upbit.fetch_open_orders() == []
     assert upbit.fetch_canceled_orders(BTC)
     assert upbit.private_get_api_keys()[0]["access_key"] == UPBIT_KEYS[0]

@@ -151,7 +151,12 @@ def _urls(venue: Venue, url: str) -> dict[str, Any]:
     return {
         "public": f"{url}/api/v3",
         "fapiPublic": f"{url}/fapi/v1",
-        "ws": {"spot": f"{ws}/stream/ws", "linear": f"{ws}/fstream/ws"},
+        "ws": {
+            "spot": f"{ws}/stream/ws",
+            "linear": f"{ws}/fstream/ws",
+            # What ccxt before 4.5.90 calls the same connection.
+            "future": f"{ws}/fstream/ws",
+        },
     }
 
 
