@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid as uuid_module
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from interlock_core.instrument import Side, Venue
@@ -15,30 +14,20 @@ from interlock_simvenues.matching.orders import (
     OrderEvent,
     OrderState,
     RefusedError,
-    TimeInForce,
 )
 from interlock_simvenues.units import plain
 from interlock_simvenues.upbit import encode
 from interlock_simvenues.upbit.auth import Key
 from interlock_simvenues.upbit.errors import UpbitError, not_found, order_error, validation
+from interlock_simvenues.upbit.orders import SIDES, read_order
 from interlock_simvenues.world import UPBIT_FEE_RATE, World
 
 Params = Mapping[str, Any]
 Row = dict[str, Any]
 
-MAX_IDENTIFIER = 64
 MAX_LISTED = 100
 MAX_CLOSED = 1_000
 MAX_CANCELED = 300
-VOLUME_STEP = Decimal("0.00000001")
-_SIDES = {"bid": Side.BUY, "ask": Side.SELL}
-_TERMS = {
-    None: TimeInForce.GTC,
-    "ioc": TimeInForce.IOC,
-    "fok": TimeInForce.FOK,
-    "post_only": TimeInForce.POST_ONLY,
-}
-_SELF_TRADE = (None, "cancel_maker", "cancel_taker", "reduce", "none")
 _STATES = {
     "wait": (OrderState.OPEN,),
     "watch": (),
@@ -56,6 +45,7 @@ class Trading:
         self._world = world
         self._keys = keys
         self._exchange = world.exchanges[Venue.UPBIT]
+        self._markets = frozenset(world.instruments.of(Venue.UPBIT))
         self._by_uuid: dict[str, int] = {}
         self._identifiers: dict[str, int] = {}
         self._accepted: dict[str, Any] = {}
@@ -113,7 +103,7 @@ class Trading:
 
     def place(self, params: Params) -> Row:
         """Answer POST /v1/orders: the order as it was accepted, before anything filled."""
-        new = self._read_order(params)
+        new = read_order(params, self._markets)
         if new.client_id:
             if new.client_id in self._identifiers:
                 raise UpbitError(400, "duplicated_identifier", "The identifier was used before.")
@@ -126,7 +116,7 @@ class Trading:
 
     def test(self, params: Params) -> object:
         """Answer POST /v1/orders/test: validate only; the uuid names nothing."""
-        new = self._read_order(params)
+        new = read_order(params, self._markets)
         try:
             self._exchange.check(new)
         except RefusedError as refusal:
@@ -180,7 +170,7 @@ class Trading:
 
     def cancel_open(self, params: Params) -> object:
         """Answer DELETE /v1/orders/open: waiting orders only, filtered and at most `count`."""
-        side = _SIDES.get(str(params.get("cancel_side", "all")))
+        side = SIDES.get(str(params.get("cancel_side", "all")))
         pairs = _words(params.get("pairs"))
         excluded = _words(params.get("excluded_pairs"))
         count = min(int(str(params.get("count", "20"))), MAX_CANCELED)
@@ -304,75 +294,10 @@ class Trading:
             "failed": {"count": len(failed), "orders": failed},
         }
 
-    def _read_order(self, params: Params) -> NewOrder:
-        market, side = str(params.get("market", "")), _SIDES.get(str(params.get("side")))
-        if side is None:
-            raise validation("side is missing, side does not have a valid value")
-        identifier = str(params.get("identifier") or "")
-        if len(identifier) > MAX_IDENTIFIER:
-            raise validation("identifier is too long")
-        kind, terms = str(params.get("ord_type", "")), params.get("time_in_force")
-        if terms not in _TERMS or (kind in ("price", "market") and terms is not None):
-            raise UpbitError(400, "invalid_time_in_force", "time_in_force is not valid.")
-        self_trade = params.get("smp_type")
-        if self_trade not in _SELF_TRADE:
-            raise validation("smp_type does not have a valid value")
-        if terms == "post_only" and (kind != "limit" or self_trade not in (None, "none")):
-            raise UpbitError(400, "invalid_post_only", "post_only is for limit orders without smp.")
-        price, volume, budget = self._amounts(params, kind, side)
-        if market not in self._world.instruments.of(Venue.UPBIT):
-            raise UpbitError(400, "notfoundmarket", "No market found.")
-        return NewOrder(
-            symbol=market,
-            side=side,
-            kind=kind,
-            time_in_force=_TERMS[terms] if kind in ("limit", "best") else TimeInForce.IOC,
-            price=price,
-            quantity=volume,
-            budget=budget,
-            client_id=identifier,
-            self_trade="none" if terms == "post_only" else str(self_trade or ""),
-        )
-
-    def _amounts(
-        self, params: Params, kind: str, side: Side
-    ) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
-        """Return (price, volume, budget), or raise where they do not go with the order type."""
-        price, volume = _decimal(params, "price", side), _decimal(params, "volume", side)
-        if volume is not None:
-            volume = volume.quantize(VOLUME_STEP, "ROUND_DOWN")
-        buying = side is Side.BUY
-        if kind == "best" and params.get("time_in_force") not in ("ioc", "fok"):
-            raise UpbitError(400, "invalid_time_in_force", "best needs ioc or fok.")
-        by_total = kind == "price" or (kind == "best" and buying)
-        by_volume = kind == "market" or (kind == "best" and not buying)
-        if kind == "limit" and price is not None and volume is not None:
-            return price, volume, None
-        if by_total and buying and price is not None and volume is None:
-            return None, None, price
-        if by_volume and not buying and volume is not None and price is None:
-            return None, volume, None
-        word = "bid" if buying else "ask"
-        raise UpbitError(400, f"create_{word}_error", "The order's price and volume do not fit.")
-
 
 def trade_uuid(trade_id: int) -> str:
     """Return the venue's id of an execution."""
     return str(uuid_module.uuid5(_NAMESPACE, f"trade-{trade_id}"))
-
-
-def _decimal(params: Params, key: str, side: Side) -> Decimal | None:
-    raw = params.get(key)
-    if raw is None or raw == "":
-        return None
-    try:
-        value = Decimal(str(raw))
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value <= 0:
-        word = "bid" if side is Side.BUY else "ask"
-        raise UpbitError(400, f"create_{word}_error", f"{key} is not a positive number.")
-    return value
 
 
 def _words(raw: object) -> list[str]:
