@@ -1,8 +1,15 @@
 """`interlock up`, end to end: it trades, ends as it should, and leaves nothing behind."""
 
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
+import struct
+import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 
@@ -170,3 +177,40 @@ def test_commands_without_a_stack_say_what_to_do(up):
         assert done.returncode == 1
         assert "interlock up" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_view_on_a_terminal_shows_everything_and_ends_with_ctrl_c(tmp_path):
+    """On a terminal the one screen is drawn; the interrupt key ends it, the summary stays."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
+    folders = {"NATIVE_DIR": str(tmp_path / "native"), "RUNS_DIR": str(tmp_path / "runs")}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "interlock_operator", "up"],
+        env=os.environ | folders | {"TERM": "xterm-256color", "MARKET_SOURCE": "synthetic"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    try:
+        drawn = read_until(leader, b"open positions", within_s=90)
+        process.send_signal(signal.SIGINT)
+        drawn += read_until(leader, b"kpi.json", within_s=END_DEADLINE_S)
+        assert process.wait(END_DEADLINE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
+    for words in (b"PAPER", b"ten KPIs", b"says nothing about real markets", b"until Ctrl+C"):
+        assert words in drawn
+
+
+def read_until(terminal, words, *, within_s):
+    """Return what a terminal shows until words appear."""
+    until, shown = time.monotonic() + within_s, b""
+    while words not in shown:
+        assert time.monotonic() < until, shown[-2000:].decode("utf-8", "replace")
+        if select.select([terminal], [], [], 0.2)[0]:
+            shown += os.read(terminal, 65536)
+    return shown

@@ -58,7 +58,7 @@ def up(
     duration: Annotated[
         int | None,
         typer.Option(
-            min=1, max=604_800, help="End by itself after so many seconds (setting DURATION)."
+            min=0, max=604_800, help="End by itself after so many seconds (setting DURATION)."
         ),
     ] = None,
     universe: Annotated[
@@ -82,7 +82,7 @@ def up(
     Data stays in var/native, logs and kpi.json go to runs/SESSION_ID.
     """
     settings = read_settings()
-    duration = duration or settings.duration or None
+    duration = (settings.duration if duration is None else duration) or None
     options = UpOptions(
         duration_s=duration,
         universe=universe.value if universe else settings.universe,

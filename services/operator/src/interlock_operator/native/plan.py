@@ -186,6 +186,8 @@ def _traders(
             env={**env, **_stores(layout, "preflight")},
             gate=None,
             after=("gatekeeper", "migrate", "simvenues"),
+            # The whole table: what failed may stand in its first row.
+            tail_lines=40,
         ),
         Service(
             name="engine",

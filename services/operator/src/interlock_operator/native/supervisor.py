@@ -13,7 +13,6 @@ from interlock_operator.errors import Interrupted, ServiceFailedError
 from interlock_operator.native.process import Child, describe_exit
 
 TICK_S = 0.05
-TAIL_LINES = 12
 # Ctrl+C to prompt in less than 5 s, whatever hangs.
 STOP_BUDGET_S = 4.4
 MIN_GRACE_S = 0.1
@@ -44,6 +43,7 @@ class Service:
     main: bool = False
     restarts: bool = False
     fatal_codes: tuple[int, ...] = (2, 75)
+    tail_lines: int = 12
 
 
 @dataclass(slots=True)
@@ -166,7 +166,7 @@ class Supervisor:
             self._done.add(service.name)
             self._say(f"{service.name} done ({took_s:.1f} s)")
         elif code is not None:
-            raise _failed(running.child, f"{service.name} ended with {describe_exit(code)}")
+            raise _failed(service, running.child, f"ended with {describe_exit(code)}")
         elif running.healthy:
             return
         elif service.gate is not None and await service.gate():
@@ -174,8 +174,7 @@ class Supervisor:
             self._say(f"{service.name} ready ({took_s:.1f} s)")
         elif took_s > service.start_timeout_s:
             raise _failed(
-                running.child,
-                f"{service.name} was not ready within {service.start_timeout_s:.0f} s",
+                service, running.child, f"was not ready within {service.start_timeout_s:.0f} s"
             )
 
     async def _note_recovery(self, service: Service, running: _Running) -> None:
@@ -186,18 +185,20 @@ class Supervisor:
             self._say(f"{service.name} ready again (restart {self.restarts()[service.name]})")
 
     def _ended(self, service: Service, running: _Running, code: int) -> None:
-        what = f"{service.name} ended with {describe_exit(code)}"
+        what = f"ended with {describe_exit(code)}"
         if not service.restarts or code in service.fatal_codes:
-            raise _failed(running.child, what)
+            raise _failed(service, running.child, what)
         now_ns = monotonic_ns()
         times = self._restarted_ns.setdefault(service.name, [])
         lately = sum(1 for at_ns in times if now_ns - at_ns < 60 * NS_PER_S)
         if lately >= MAX_RESTARTS_A_MINUTE:
-            raise _failed(running.child, f"{what}, {lately} restarts in a minute did not help")
+            raise _failed(
+                service, running.child, f"{what}, {lately} restarts in a minute did not help"
+            )
         back_off_s = BACK_OFF_S[min(lately, len(BACK_OFF_S) - 1)]
         del self._running[service.name]
         self._restart_at_ns[service.name] = now_ns + int(back_off_s * NS_PER_S)
-        self._say(f"{what}: no new orders; restart in {back_off_s:g} s")
+        self._say(f"{service.name} {what}: no new orders; restart in {back_off_s:g} s")
 
     def _restart_when_due(self, service: Service) -> None:
         due_ns = self._restart_at_ns.get(service.name)
@@ -208,5 +209,7 @@ class Supervisor:
         self._spawn(service)
 
 
-def _failed(child: Child, message: str) -> ServiceFailedError:
-    return ServiceFailedError(f"{message}; its log: {child.log_path}", tail=child.tail(TAIL_LINES))
+def _failed(service: Service, child: Child, what: str) -> ServiceFailedError:
+    return ServiceFailedError(
+        f"{service.name} {what}; its log: {child.log_path}", tail=child.tail(service.tail_lines)
+    )

@@ -143,6 +143,9 @@ class _Run:
             code = codes["engine"]
         if code < 0:
             raise OperatorError(f"the engine ended with {describe_exit(code)}")
+        if code > 0:
+            log_path = self._layout.session_dir / "engine.log"
+            self._presenter.say(f"the engine ended with {describe_exit(code)}; its log: {log_path}")
         return code
 
     async def _watch(self, supervisor: Supervisor, client: httpx.AsyncClient) -> int:
