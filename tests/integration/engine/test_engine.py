@@ -141,6 +141,19 @@ def test_positions_outlive_the_gatekeeper_and_are_closed_under_the_next_session(
     assert stack.positions() == {}
 
 
+@pytest.mark.parametrize("stack", [HOLDS], indirect=True)
+def test_a_gatekeeper_that_hangs_does_not_hold_up_the_end_and_what_is_left_is_told(stack):
+    stack.up()
+    stack.start("engine")
+    stack.eventually_state(lambda s: s["open_positions"], why="no position")
+    stack.processes["gatekeeper"].send_signal(signal.SIGSTOP)
+    code, seconds = stack.end("engine", signal.SIGINT)
+    assert seconds < 5.0
+    document = stack.kpi()
+    assert (code, document["exit_code"], document["final"]) == (1, 1, True)
+    assert document["alerts"]["P0"] >= 1
+
+
 def test_venues_that_return_are_streamed_again(stack):
     stack.up()
     stack.start("engine")
