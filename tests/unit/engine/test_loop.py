@@ -61,6 +61,17 @@ async def test_the_gatekeeper_is_asked_before_every_entry_and_its_no_is_final():
     assert world.state.position is None
 
 
+async def test_an_asset_that_does_not_fit_the_sessions_cap_is_not_asked_for_at_every_frame():
+    world = World()
+    world.trader.notional_usd = Decimal(10)
+    world.warm_up()
+    for _ in range(3):
+        world.step(0.0)
+        await world.settle()
+    assert world.permission.asked == 1
+    assert world.gate.sent == []
+
+
 async def test_an_edge_that_is_gone_when_the_gatekeeper_answers_is_not_traded():
     world = World()
     world.warm_up()

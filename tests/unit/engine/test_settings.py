@@ -19,6 +19,16 @@ def test_the_defaults_are_paper_on_the_simulator():
     assert settings.postgres_dsn is None
 
 
+def test_the_notional_follows_the_stage_unless_it_is_given():
+    live = {"ARBITRAGE_ENV": "live", "STAGE": "smoke"}
+    assert read_settings(live).order_notional_usd == Decimal(19)
+    assert read_settings(live | {"ORDER_NOTIONAL_USD": "12.5"}).order_notional_usd == Decimal(
+        "12.5"
+    )
+    with pytest.raises(ConfigError, match="ORDER_NOTIONAL_USD"):
+        read_settings({"ORDER_NOTIONAL_USD": "4"})
+
+
 def test_every_problem_is_named():
     with pytest.raises(ConfigError) as caught:
         read_settings({"LEG_POLICY": "both", "COLLAR_BPS": "51", "DURATION": "-1", "UNIVERSE": ""})

@@ -42,6 +42,15 @@ from interlock_engine.observe.checkpoint import FILE_NAME
 NS_PER_MS = 1_000_000
 DAY_S = 86_400
 
+# Just below the gatekeeper's caps of each stage, with room for its worst-case valuation.
+NOTIONAL_BY_STAGE = {
+    "smoke": Decimal(19),
+    "pilot": Decimal(38),
+    "hour": Decimal(95),
+    "continuous": Decimal(190),
+}
+NOTIONAL_USD = Decimal(250)
+
 SPEC = (
     *SHARED,
     LOG_LEVEL,
@@ -61,9 +70,11 @@ SPEC = (
     Setting("SESSION_ID", optional_text, "", "name of this run, never used before; empty: made up"),
     Setting(
         "ORDER_NOTIONAL_USD",
-        decimal("5", "1000"),
-        "250",
-        "notional of one leg; lowered where the session's order cap is smaller",
+        lambda raw: decimal("5", "1000")(raw) if raw else None,
+        "",
+        "notional of one leg, lowered where the session's order cap is smaller; empty: "
+        + ", ".join(f"{stage} {usd}" for stage, usd in NOTIONAL_BY_STAGE.items())
+        + f", else {NOTIONAL_USD}",
     ),
     Setting("MAX_POSITIONS", integer(1, 50), "5", "positions open at once"),
     Setting(
@@ -171,7 +182,8 @@ def read_settings(environ: Mapping[str, str]) -> EngineSettings:
         runs_dir=values["runs_dir"],
         duration_s=values["duration"],
         session_id=values["session_id"],
-        order_notional_usd=values["order_notional_usd"],
+        order_notional_usd=values["order_notional_usd"]
+        or NOTIONAL_BY_STAGE.get(values["stage"], NOTIONAL_USD),
         strategy=_strategy(values),
         guards=GuardSettings(
             venue_stale_ns=values["venue_stale_ms"] * NS_PER_MS,

@@ -148,8 +148,12 @@ class Trader:
         allowed = await self._permission.ask()
         # The market went on while the gatekeeper answered: decide on what it is now.
         wish = still_wanted() if allowed else None
+        if wish is None:
+            return
         sized = self._size(state)
-        if wish is None or sized is None:
+        if sized is None:
+            # The session's cap may be below what this asset's lots and minimums need.
+            state.cooldown_until_ns = self._clock.boot_ns() + self._cooldown_ns
             return
         self._numbers += 1
         position = Position(

@@ -60,7 +60,6 @@ class Snapshot:
     krw_per_usd: float
     open_positions: int
     loop_mean_ms: float
-    loop_p99_ms: float
     cpu_percent: float
     recent_cpu_percent: float
     memory_mean_mb: float
@@ -73,6 +72,11 @@ class Snapshot:
     def total_usd(self) -> Decimal:
         """Return the session's result: realised and unrealised."""
         return self.realised_usd + self.unrealised_usd
+
+    @property
+    def loop_p99_ms(self) -> float:
+        """Return the loop latency's p99; sorted when asked, so that a heartbeat need not."""
+        return self.score.loop_latency.p99_ms()
 
     @property
     def win_rate(self) -> float:
@@ -121,7 +125,6 @@ class Snapshots:
             krw_per_usd=float((fx.bid + fx.ask) / 2) if fx else 0.0,
             open_positions=len(self.market.open_positions()),
             loop_mean_ms=score.loop_latency.mean_ms,
-            loop_p99_ms=score.loop_latency.p99_ms(),
             cpu_percent=self._meter.mean_cpu_percent,
             recent_cpu_percent=self._meter.recent_cpu_percent,
             memory_mean_mb=self._meter.mean_memory_mb,
