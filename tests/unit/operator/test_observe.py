@@ -176,7 +176,13 @@ def test_the_progress_line_holds_the_session_in_one_line():
     """State, result with its label, pace, and restarts."""
     line = progress_line(Sight(ENGINE, GATE, None), {"gatekeeper": 2}, "8 s left")
     assert "\n" not in line
-    for words in ("PAPER", "trading", "+12.50 USD, lively market", "10 round trips", "8 s left"):
+    for words in (
+        "PAPER",
+        "trading",
+        "+12.50 USD on the lively market",
+        "10 round trips",
+        "8 s left",
+    ):
         assert words in line
     assert "gatekeeper restarted 2x" in line
     assert "engine does not answer" in progress_line(Sight(None, None, None), {}, "")

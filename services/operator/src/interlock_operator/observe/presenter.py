@@ -168,10 +168,10 @@ def _engine_parts(engine: EngineView | None) -> list[str]:
         return ["engine does not answer"]
     kpis = engine.kpis
     reason = f" ({engine.reason})" if engine.reason and engine.state != "trading" else ""
-    lively = ", lively market" if engine.regime == "lively" else ""
+    market = f" on the {engine.regime or engine.source} market" if engine.source else ""
     return [
         f"{engine.state.replace('_', ' ')}{reason}",
-        f"PnL {kpis.get('total_pnl_usd', 0.0):+,.2f} USD{lively}",
+        f"PnL {kpis.get('total_pnl_usd', 0.0):+,.2f} USD{market}",
         f"{kpis.get('round_trips', 0)} round trips, {kpis.get('win_rate_pct', 0.0):.0f} % won",
         f"loop p99 {kpis.get('loop_latency_p99_ms', 0.0):.2f} ms",
         f"CPU {kpis.get('cpu_percent', 0.0):.0f} %, {kpis.get('memory_mb', 0.0):.0f} MB",
