@@ -1,5 +1,6 @@
 """compose.yaml: what can be seen of the stack's safety without starting it."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,14 @@ def test_the_gatekeeper_outlives_an_order_in_flight():
     """Stopping waits longer than an order may take to be known."""
     assert SERVICES["gatekeeper"]["stop_grace_period"] == "45s"
     assert SERVICES["engine"]["stop_grace_period"] == "15s"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_service_is_given_only_what_it_reads(name):
+    """A variable that nobody reads would be a setting that does nothing."""
+    declared = {setting.name for setting in import_module(f"interlock_{name}.settings").SPEC}
+    given = {variable.removesuffix("_FILE") for variable in SERVICES[name]["environment"]}
+    assert given <= declared
 
 
 @pytest.mark.parametrize("name", SERVICES)
