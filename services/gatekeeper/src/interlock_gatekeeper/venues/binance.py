@@ -212,7 +212,7 @@ class Binance:
         return prices
 
     def _sign(self, path: str, method: str, params: dict[str, str]) -> Request:
-        return parse.signed_request(self._ccxt.sign(path, self._market.api, method, params))
+        return parse.signed_request(self._ccxt.sign(path, [self._market.api], method, params))
 
 
 def _refusal(status: int, body: dict[str, Any]) -> Refused | Ambiguous:

@@ -193,4 +193,4 @@ class Upbit:
         return prices
 
     def _sign(self, path: str, method: str, params: dict[str, str]) -> Request:
-        return parse.signed_request(self._ccxt.sign(path, "private", method, params))
+        return parse.signed_request(self._ccxt.sign(path, ["private"], method, params))
