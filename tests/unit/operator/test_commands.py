@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from interlock_operator import arm_command, cli, gate_commands, settings, stack_file
 from interlock_operator.errors import OperatorError, StackNotFoundError
 from interlock_operator.native.plan import Layout, UpOptions, services, shared_environment
-from interlock_operator.native.ports import PortWish, choose
 from interlock_operator.native.process import describe_exit
 from interlock_operator.native.stores import StoreFiles
 
@@ -231,30 +229,6 @@ def test_compose_is_not_asked_where_there_is_no_compose_file(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert not gate_commands.compose_runs("gatekeeper")
     assert not calls
-
-
-def test_a_port_that_the_operator_set_is_taken_or_refused(socket_server):
-    """A wish that cannot be met names its setting; a default that is taken moves."""
-    port = socket_server.getsockname()[1]
-    wish = PortWish("engine", "ENGINE_PORT", port)
-    assert choose((wish,), {})["engine"] != port
-    with pytest.raises(OperatorError, match=f"ENGINE_PORT: port {port} is taken"):
-        choose((wish,), {"ENGINE_PORT": str(port)})
-    with pytest.raises(OperatorError, match="expected a port number"):
-        choose((wish,), {"ENGINE_PORT": "http"})
-
-
-@pytest.fixture
-def socket_server():
-    """Hold a port of loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server
-
-
-def test_no_port_is_given_twice():
-    """Wishes for one number get different ports."""
-    wishes = tuple(PortWish(str(n), f"P{n}", 0) for n in range(20))
-    assert len(set(choose(wishes, {}).values())) == 20
 
 
 @pytest.mark.parametrize(

@@ -55,26 +55,27 @@ def run_up(settings: OperatorSettings, options: UpOptions, presenter: Presenter)
 
 @contextlib.contextmanager
 def _layout(settings: OperatorSettings, universe: str) -> Iterator[Layout]:
-    session_id = new_session_id(wall_ns(), "paper")
-    session_dir = settings.runs_dir / session_id
-    session_dir.mkdir(parents=True)
-    # Short and private: a Unix socket's path is at most 107 bytes, a checkout's may be longer.
-    runtime_dir = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
-    layout = Layout(
-        session_id=session_id,
-        session_dir=session_dir,
-        runs_dir=settings.runs_dir,
-        native_dir=settings.native_dir,
-        runtime_dir=runtime_dir,
-        universe=universe,
-        ports=ports.choose(PORTS, inherited_environment()),
-    )
-    layout.gate_state_dir.mkdir(mode=0o700, exist_ok=True)
-    try:
-        yield layout
-    finally:
-        (settings.native_dir / stack_file.FILE_NAME).unlink(missing_ok=True)
-        shutil.rmtree(runtime_dir, ignore_errors=True)
+    with ports.choose(PORTS, inherited_environment()) as chosen:
+        session_id = new_session_id(wall_ns(), "paper")
+        session_dir = settings.runs_dir / session_id
+        session_dir.mkdir(parents=True)
+        # Short and private: a Unix socket's path is at most 107 bytes, a checkout's may be longer.
+        runtime_dir = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
+        layout = Layout(
+            session_id=session_id,
+            session_dir=session_dir,
+            runs_dir=settings.runs_dir,
+            native_dir=settings.native_dir,
+            runtime_dir=runtime_dir,
+            universe=universe,
+            ports=chosen,
+        )
+        layout.gate_state_dir.mkdir(mode=0o700, exist_ok=True)
+        try:
+            yield layout
+        finally:
+            (settings.native_dir / stack_file.FILE_NAME).unlink(missing_ok=True)
+            shutil.rmtree(runtime_dir, ignore_errors=True)
 
 
 def _sweep(native_dir: Path) -> None:
