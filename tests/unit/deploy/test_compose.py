@@ -140,6 +140,13 @@ def test_each_service_is_given_only_what_it_reads(name):
     assert given <= declared
 
 
+def test_a_change_in_env_reaches_the_engine():
+    """Whatever may be tuned can be tuned in a container; the rest is fixed by the stack."""
+    declared = {setting.name for setting in import_module("interlock_engine.settings").SPEC}
+    given = {variable.removesuffix("_FILE") for variable in SERVICES["engine"]["environment"]}
+    assert declared - given == {"ENGINE_PORT", "GATE_SOCKET", "SESSION_ID"}
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_secrets_come_as_files(name):
     """No variable holds a password, a key or a connection string."""

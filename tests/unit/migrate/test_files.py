@@ -23,9 +23,7 @@ def test_packaged_files_are_in_order_and_not_empty():
 
 def test_packaged_files_leave_the_transaction_to_the_runner():
     """A file that committed by itself could be applied by half."""
-    forbidden = re.compile(
-        r"(?im)^\s*(BEGIN|COMMIT|ROLLBACK|START TRANSACTION)\b"
-    )
+    forbidden = re.compile(r"(?im)^\s*(BEGIN|COMMIT|ROLLBACK|START TRANSACTION)\b")
     assert [m.name for m in packaged() if forbidden.search(m.sql)] == []
 
 

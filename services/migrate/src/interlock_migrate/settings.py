@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interlock_core.common_settings import LOG_LEVEL
-from interlock_core.settings import ConfigError, Setting, load, text
+from interlock_core.settings import Setting, load, text
 
 ROLES = ("gatekeeper", "engine", "preflight", "reader")
 
@@ -43,7 +43,4 @@ def read_settings(environ: Mapping[str, str]) -> MigrateSettings:
     """Return the settings in environ, or raise ConfigError naming every problem."""
     values = load(SPEC, environ)
     passwords = {role: values[f"migrate_password_{role}"] for role in ROLES}
-    empty = [f"MIGRATE_PASSWORD_{role.upper()}: was empty" for role in ROLES if not passwords[role]]
-    if empty:
-        raise ConfigError(empty)
     return MigrateSettings(values["postgres_dsn"], passwords, values["log_level"])
