@@ -104,8 +104,14 @@ class Stack:
         self.gatekeeper_is_ready()
 
     def gatekeeper_is_ready(self):
-        url = f"{self.gatekeeper_url}/health/ready"
-        eventually(lambda: (get(url) or (0,))[0] == 200, why="the gatekeeper is not ready")
+        url, process = f"{self.gatekeeper_url}/health/ready", self.processes["gatekeeper"]
+
+        def ready():
+            log = (self.folder / "gatekeeper.log").read_text()[-500:]
+            assert process.poll() is None, f"the gatekeeper ended: {log}"
+            return (get(url) or (0,))[0] == 200
+
+        eventually(ready, why="the gatekeeper is not ready")
 
     def end(self, service, number=signal.SIGTERM, *, deadline_s=10.0):
         """Send a signal, wait, and return exit code and seconds it took."""

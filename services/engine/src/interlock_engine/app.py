@@ -6,44 +6,42 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import aiohttp
 
 from interlock_core import ids
-from interlock_core.clock import SystemClock, rfc3339
+from interlock_core.clock import SystemClock
 from interlock_core.instrument import Venue as VenueName
 from interlock_core.reasons import Severity
 from interlock_core.wire.gate import SessionGranted, Telemetry
 from interlock_engine.book.market import Market, Venue
 from interlock_engine.decide.guards import EntryGuard, Health
 from interlock_engine.decide.sizing import CAP_ROOM, notional_within
-from interlock_engine.decide.universe import select
 from interlock_engine.execute.armed import ArmedQuestion
 from interlock_engine.execute.gate_client import GateClient
 from interlock_engine.execute.lease import Lease
 from interlock_engine.execute.legs import Legs
 from interlock_engine.execute.trader import Trader
 from interlock_engine.feed.feeds import new_state, sockets
-from interlock_engine.feed.rest import MarketDataError, fetch_candidates
+from interlock_engine.feed.listing import choose_universe
+from interlock_engine.feed.socket import VenueSocket
 from interlock_engine.housekeeping import Checkpoints, Housekeeping, watch_market_source
 from interlock_engine.loop import Loop
 from interlock_engine.observe import metrics
 from interlock_engine.observe.kpi import MarketSource, SessionFacts, Snapshots
 from interlock_engine.observe.process import ProcessMeter
-from interlock_engine.observe.scoreboard import Scoreboard, Sink
+from interlock_engine.observe.scoreboard import Scoreboard
 from interlock_engine.observe.server import Server
-from interlock_engine.observe.view import Standing, state_document
 from interlock_engine.settings import EngineSettings
-from interlock_engine.store.postgres import Postgres
-from interlock_engine.store.redis import HotState
+from interlock_engine.status import Status
+from interlock_engine.store.sinks import Stores
 
 log = logging.getLogger(__name__)
 
 EXIT_DONE, EXIT_FAILED, EXIT_KILLED = 0, 1, 4
 KILLED = "KILLED"
-RETRY_S = 1.0
 # Together under 4 s: Ctrl+C must end within 5 s.
 CLOSE_POSITIONS_S = 2.0
 DRAIN_STORES_S = 0.5
@@ -54,27 +52,36 @@ class App:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._clock = clock = SystemClock()
+        self._clock = SystemClock()
+        self._build_record()
+        self._build_hands()
+        self._build_faces()
+
+    def _build_record(self) -> None:
+        """What is known of the market and kept of the session."""
+        settings, clock = self._settings, self._clock
         self._facts = facts = _session_facts(settings, clock)
-        self._stopping = self._killed = False
-        self._problem = "reading what the venues list"
-        name = facts.session_id
-        self._postgres = Postgres(settings.postgres_dsn, name) if settings.postgres_dsn else None
-        self._redis = HotState(settings.redis_url, name) if settings.redis_url else None
-        sinks: list[Sink] = [sink for sink in (self._postgres, self._redis) if sink is not None]
-        self._score = score = Scoreboard(clock, tuple(sinks))
+        self._stores = Stores(
+            facts, postgres_dsn=settings.postgres_dsn, redis_url=settings.redis_url
+        )
+        self._score = Scoreboard(clock, self._stores.sinks())
         binance = VenueName.BINANCE_PERP if settings.perp else VenueName.BINANCE
-        self._market = market = Market(Venue(VenueName.UPBIT), Venue(binance), clock)
+        self._market = Market(Venue(VenueName.UPBIT), Venue(binance), clock)
         self._meter = ProcessMeter(clock.boot_ns())
         self._health = Health()
-        self._guard = EntryGuard(settings.guards, self._health, on_trigger=score.guard_triggered)
-        self._http = aiohttp.ClientSession()
+        self._guard = EntryGuard(
+            settings.guards, self._health, on_trigger=self._score.guard_triggered
+        )
+
+    def _build_hands(self) -> None:
+        """What decides and what reaches the gatekeeper."""
+        settings, clock, score = self._settings, self._clock, self._score
         self._question = ArmedQuestion(settings.gatekeeper_url, settings.config_sha256)
         self._client = GateClient(settings.gate_socket, clock=clock, on_lost=self._session_lost)
         self._lease = Lease(
             self._client,
             self._question,
-            session_id=name,
+            session_id=self._facts.session_id,
             stage=settings.stage,
             config_sha256=settings.config_sha256,
             telemetry=self._telemetry,
@@ -82,14 +89,14 @@ class App:
         )
         legs = Legs(
             self._client,
-            quotes=market,
+            quotes=self._market,
             observer=score,
             clock=clock,
             settings=settings.legs,
-            session_id=name,
+            session_id=self._facts.session_id,
         )
         self._trader = Trader(
-            market,
+            self._market,
             legs=legs,
             permission=self._lease,
             reporter=score,
@@ -99,44 +106,49 @@ class App:
         )
         self._trader.notional_usd = settings.order_notional_usd
         self._loop = Loop(
-            market,
+            self._market,
             strategy=settings.strategy,
             guard=self._guard,
             hands=self._trader,
             clock=clock,
             record_latency_ns=score.loop_latency.add,
         )
+
+    def _build_faces(self) -> None:
+        """What is shown, and what keeps it fresh."""
+        settings, market = self._settings, self._market
+        self._http = aiohttp.ClientSession()
         self._snapshots = Snapshots(
-            facts,
-            score=score,
+            self._facts,
+            score=self._score,
             market=market,
             meter=self._meter,
             source=MarketSource("unknown" if settings.simulated else "real"),
             residuals=self._trader.residuals,
-            clock=clock,
+            clock=self._clock,
         )
-        self._housekeeping = Housekeeping(
+        self._status = Status(
             market=market,
-            loop=self._loop,
-            trader=self._trader,
             guard=self._guard,
+            client=self._client,
             lease=self._lease,
+            trader=self._trader,
             snapshots=self._snapshots,
-            meter=self._meter,
-            clock=clock,
+            stores=self._stores,
+            venue_stale_ns=settings.guards.venue_stale_ns,
         )
         self._checkpoints = Checkpoints(
             self._snapshots,
-            settings.runs_dir / name,
-            postgres=self._postgres,
+            settings.runs_dir / self._facts.session_id,
+            postgres=self._stores.postgres,
             every_s=settings.checkpoint_s,
         )
         self._server = Server(
             host=settings.host,
             port=settings.port,
-            registry=metrics.registry(self._snapshots.take, self._live),
-            state=self._state,
-            not_ready=self._not_ready,
+            registry=metrics.registry(self._snapshots.take, self._status.live),
+            state=self._status.document,
+            not_ready=self._status.not_ready,
         )
 
     async def run(self) -> int:
@@ -155,8 +167,7 @@ class App:
             await self._close_connections()
             return EXIT_FAILED
         log.info("engine started", extra={"session_id": self._facts.session_id})
-        work = asyncio.create_task(self._work())
-        stores = [asyncio.create_task(s.run()) for s in (self._postgres, self._redis) if s]
+        work, stores = asyncio.create_task(self._work()), self._stores.start()
         told = asyncio.create_task(stop.wait())
         await asyncio.wait(
             [work, told, *stores],
@@ -170,34 +181,34 @@ class App:
 
     async def _work(self) -> None:
         """Find the universe, then do everything at once until cancelled."""
-        await self._choose_universe()
-        settings = self._settings
-        feeds = sockets(
-            self._market,
+        settings, source = self._settings, self._snapshots.source
+        universe = await choose_universe(
             self._http,
             settings.endpoints,
             perp=settings.perp,
-            touch=self._loop.touch,
-            clock=self._clock,
+            count=settings.universe_size,
+            notional_usd=settings.order_notional_usd,
+            tell=self._status.tell,
         )
-        routes = [state.route for state in self._market.routes.values()]
-        instruments = [i.key for route in routes for i in (route.upbit, route.binance)]
+        for route in universe.routes:
+            self._market.routes[route.asset] = new_state(route, settings.strategy.signal)
         parts: list[Coroutine[Any, Any, None]] = [
-            *(feed.run() for feed in feeds),
-            self._lease.run(instruments),
-            self._housekeeping.run(),
+            *(feed.run() for feed in self._feeds()),
+            self._lease.run(
+                [i.key for route in universe.routes for i in (route.upbit, route.binance)]
+            ),
+            self._housekeeping().run(),
             self._checkpoints.run(),
         ]
+        self._stores.begin(source.source)
         if settings.simulated:
-            parts.append(
-                watch_market_source(
-                    self._http,
-                    settings.simvenues_url,
-                    self._snapshots.source,
-                    on_change=self._keep_session,
-                )
+            watch = watch_market_source(
+                self._http,
+                settings.simvenues_url,
+                source,
+                on_change=lambda: self._stores.begin(source.source),
             )
-        self._keep_session()
+            parts.append(watch)
         # What exists by now stays for the session: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -205,47 +216,45 @@ class App:
             for part in parts:
                 group.create_task(part)
 
-    async def _choose_universe(self) -> None:
-        settings = self._settings
-        while True:
-            try:
-                found = await fetch_candidates(self._http, settings.endpoints, perp=settings.perp)
-                break
-            except MarketDataError as error:
-                if self._problem != str(error):
-                    log.warning("no market data yet", extra={"why": str(error)})
-                self._problem = str(error)
-            await asyncio.sleep(RETRY_S)
-        universe = select(found, settings.universe_size, settings.order_notional_usd)
-        for route in universe.routes:
-            self._market.routes[route.asset] = new_state(route, settings.strategy.signal)
-        self._problem = "" if universe.routes else "no asset is listed on both venues and fits"
-        log.info(
-            "universe",
-            extra={
-                "assets": [route.asset for route in universe.routes],
-                "left_out": dict(universe.left_out),
-            },
+    def _feeds(self) -> Sequence[VenueSocket]:
+        return sockets(
+            self._market,
+            self._http,
+            self._settings.endpoints,
+            perp=self._settings.perp,
+            touch=self._loop.touch,
+            clock=self._clock,
+        )
+
+    def _housekeeping(self) -> Housekeeping:
+        return Housekeeping(
+            market=self._market,
+            loop=self._loop,
+            trader=self._trader,
+            guard=self._guard,
+            lease=self._lease,
+            snapshots=self._snapshots,
+            meter=self._meter,
+            clock=self._clock,
         )
 
     async def _end(
         self, work: asyncio.Task[None], others: list[asyncio.Task[Any]], *, failed: bool
     ) -> int:
         """Close positions, end the session, write the final KPI JSON: each even if one fails."""
-        self._stopping = self._health.stopping = True
+        self._health.stopping = True
         # Asked before the session is ended: afterwards it says nothing of this run any more.
-        self._killed = self._lease.gate_state == KILLED
+        killed = self._lease.gate_state == KILLED
         log.info("stopping", extra={"open_positions": len(self._market.open_positions())})
         try:
             await self._trader.close_all(CLOSE_POSITIONS_S)
             await self._client.end()
         finally:
-            code = self._exit_code(failed=failed)
+            code = EXIT_KILLED if killed else self._exit_code(failed=failed)
             self._finish_record(code)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-        drains = [s.drain(DRAIN_STORES_S) for s in (self._postgres, self._redis) if s]
-        await asyncio.gather(*drains)
+        await self._stores.drain(DRAIN_STORES_S)
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
@@ -254,8 +263,6 @@ class App:
         return code
 
     def _exit_code(self, *, failed: bool) -> int:
-        if self._killed:
-            return EXIT_KILLED
         unhedged = any(not item.resolved for item in self._trader.residuals)
         left = bool(self._market.open_positions() or self._score.in_doubt)
         return EXIT_FAILED if failed or unhedged or left else EXIT_DONE
@@ -268,33 +275,18 @@ class App:
             log.info("KPI JSON written", extra={"path": str(path)})
         except OSError as error:
             self._score.alert(Severity.P0, "KPI JSON could not be written", why=str(error))
-        if self._postgres is not None:
-            self._postgres.session_end(
-                ended_at=rfc3339(self._clock.wall_ns()),
-                exit_code=code,
-                market_source=self._snapshots.source.source,
-            )
+        self._stores.end(
+            ended_wall_ns=self._clock.wall_ns(),
+            exit_code=code,
+            market_source=self._snapshots.source.source,
+        )
 
     async def _close_connections(self) -> None:
         await self._server.stop()
-        for store in (self._postgres, self._redis):
-            if store is not None:
-                await store.close()
+        await self._stores.close()
         await self._client.close()
         await self._question.close()
         await self._http.close()
-
-    def _keep_session(self) -> None:
-        if self._postgres is not None:
-            facts = self._facts
-            self._postgres.session(
-                env=facts.environment,
-                stage=facts.stage,
-                universe=facts.universe,
-                config_sha256=facts.config_sha256,
-                market_source=self._snapshots.source.source,
-                started_at=rfc3339(facts.started_wall_ns),
-            )
 
     def _session_granted(self, granted: SessionGranted) -> None:
         wanted, trader = self._settings.order_notional_usd, self._trader
@@ -308,66 +300,14 @@ class App:
         self._guard.max_positions = min(self._settings.guards.max_positions, fits)
         self._snapshots.equity_usd = granted.gross_cap_usd
 
+    def _telemetry(self) -> Telemetry:
+        return self._status.telemetry()
+
     def _session_lost(self, why: str) -> None:
         self._lease.lost(why)
         self._health.gate_ready = False
-        if not self._stopping:
+        if not self._health.stopping:
             self._score.alert(Severity.P1, "session with the gatekeeper lost", why=why)
-
-    def _telemetry(self) -> Telemetry:
-        snapshot, now_ns, market = self._snapshots.take(), self._clock.boot_ns(), self._market
-        age_ns = max(market.upbit.age_ns(now_ns), market.binance.age_ns(now_ns))
-        return Telemetry(
-            loop_p99_ms=self._health.loop_p99_ms,
-            cpu_percent=snapshot.recent_cpu_percent,
-            memory_mb=snapshot.memory_mb,
-            market_age_ms=age_ns / 1e6,
-            pnl_usd=float(snapshot.total_usd),
-            open_positions=snapshot.open_positions,
-        )
-
-    def _standing(self) -> Standing:
-        state, reason = "trading", ""
-        if self._stopping:
-            state = "stopping"
-        elif self._problem:
-            state, reason = "starting", self._problem
-        elif not_ready := self._not_ready():
-            state, reason = "starting", not_ready[0]
-        elif not self._lease.ready:
-            state, reason = "standing_by", self._lease.reason or "opening a session"
-        return Standing(
-            state=state,
-            reason=reason,
-            gate_state=self._lease.gate_state,
-            gate_ready=self._lease.ready,
-            epoch=self._client.epoch,
-            order_notional_usd=self._trader.notional_usd,
-            guards=self._guard.holding(),
-        )
-
-    def _state(self) -> dict[str, Any]:
-        return state_document(self._snapshots.take(), self._standing(), self._market, self._clock)
-
-    def _not_ready(self) -> list[str]:
-        now_ns, limit_ns = self._clock.boot_ns(), self._settings.guards.venue_stale_ns
-        silent = [v.name for v in self._market.venues if v.age_ns(now_ns) > limit_ns]
-        return [self._problem] if self._problem else [f"no data from {name}" for name in silent]
-
-    def _live(self) -> metrics.Live:
-        now_ns, market = self._clock.boot_ns(), self._market
-        stores = [s for s in (self._postgres, self._redis) if s is not None]
-        return metrics.Live(
-            state=self._standing().state,
-            frames={v.name: v.frames for v in market.venues},
-            ages_s={v.name: v.age_ns(now_ns) / 1e9 if v.last_ns else -1.0 for v in market.venues},
-            premiums_bps={
-                asset: state.premium.mid
-                for asset, state in market.routes.items()
-                if state.premium is not None
-            },
-            store_dropped={store.name: store.dropped for store in stores},
-        )
 
 
 def _session_facts(settings: EngineSettings, clock: SystemClock) -> SessionFacts:
