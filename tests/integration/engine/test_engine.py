@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 
 import jsonschema
 import pytest
@@ -11,6 +12,8 @@ from tests.integration.engine.processes import eventually, get, get_json
 from interlock_core.wire import kpi
 
 pytestmark = pytest.mark.integration
+
+FEE = Decimal("0.0005")
 
 
 def _round_trips(state):
@@ -66,6 +69,32 @@ def test_every_order_the_venues_saw_is_one_the_engine_knows(stack):
     traded = [line for line in known if line["outcome"] != "vetoed"]
     assert len(seen) == len(traded)
     assert len({line["intent_id"] for line in known}) == len(known)
+
+
+def _cash(stack):
+    accounts = get_json(f"{stack.simvenues_url}/admin/accounts")
+    krw = accounts["UPBIT"]["KRW"]
+    wallet = Decimal(accounts["BINANCE_PERP"]["wallet_usdt"])
+    return Decimal(krw["free"]) + Decimal(krw["locked"]), wallet
+
+
+def test_the_engines_fills_are_the_venues_ledgers_to_the_last_digit(stack):
+    stack.up()
+    before = _cash(stack)
+    stack.start("engine")
+    stack.eventually_state(lambda s: _round_trips(s) >= 3, why="no round trips")
+    assert stack.end("engine")[0] == 0
+    moved = [Decimal(0), Decimal(0)]
+    for line in stack.log():
+        if line["event"] == "order":
+            value = Decimal(line["filled"]) * Decimal(line["average"])
+            signed = value if line["side"] == "sell" else -value
+            moved[line["instrument"].startswith("BINANCE")] += signed - value * FEE
+    after = _cash(stack)
+    for ledger, engine in zip((after[0] - before[0], after[1] - before[1]), moved, strict=True):
+        # An average price of several fills carries twelve digits, a fee the venue's own eight.
+        assert abs(ledger - engine) < Decimal("0.0001")
+    assert get_json(f"{stack.simvenues_url}/admin/accounts")["BINANCE_PERP"]["positions"] == []
 
 
 def test_without_a_gatekeeper_it_measures_and_sends_nothing(stack):
