@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -127,6 +128,7 @@ class Stack:
     def down(self):
         for service in list(self.processes):
             self.end(service, signal.SIGKILL)
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     def state(self):
         """Return the engine's /state, or None."""
