@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,6 +163,9 @@ class RunningStack:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if (self.native_dir / "stack.json").exists():
+            # A killed supervisor cannot tidy up, and nothing starts here again to do it.
+            shutil.rmtree(Path(self.facts()["gate_socket"]).parent, ignore_errors=True)
         sys.stdout.write(self.said())
 
 
