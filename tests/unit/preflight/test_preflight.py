@@ -147,7 +147,6 @@ def test_silence_is_never_ready(tmp_path, path):
         ("/health/ready", (503, {"ready": False, "reasons": ["VENUE_DOWN"]})),
         ("/health/ready", (200, {"ready": "yes"})),
         ("/health/ready", (200, ["not an object"])),
-        ("/health", (200, HEALTH | {"state": "KILLED"})),
         ("/health", (200, HEALTH | {"environment": "live"})),
         ("/health", (200, {"state": "PAPER", "environment": "paper"})),
         ("/fapi/v1/time", (200, {"serverTime": (NOW_S + 1) * 1000})),
@@ -155,11 +154,37 @@ def test_silence_is_never_ready(tmp_path, path):
         ("/fapi/v1/time", (503, {})),
     ],
 )
-def test_an_answer_that_proves_nothing_is_a_failure(tmp_path, path, answer):
-    """Another configuration, a kill, a foreign clock, or nonsense stops the start."""
+def test_an_answer_that_proves_nothing_is_a_failure(tmp_path, monkeypatch, path, answer):
+    """Another configuration, a silent venue, a foreign clock, or nonsense stops the start."""
+    monkeypatch.setattr(live_safety, "STARTING_NS", 0)
     context, world = make(tmp_path)
     world.answers[path] = answer
     assert not runner.run(context).ok
+
+
+def test_a_kill_lets_a_simulated_stack_start_standing_by(tmp_path):
+    """A latch from an earlier run is a warning there: only a running stack can be reset."""
+    context, world = make(tmp_path)
+    world.answers["/health"] = (200, HEALTH | {"state": "KILLED"})
+    world.answers["/health/ready"] = (503, {"ready": False, "reasons": ["KILLED: OPERATOR"]})
+    report = runner.run(context)
+    assert report.ok
+    doubts = [f for f in report.checks if f.verdict is Verdict.WARN and "KILLED" in f.seen]
+    assert len(doubts) == 2
+    assert all("interlock reset" in finding.todo for finding in doubts)
+
+
+def test_a_gatekeeper_that_has_just_started_is_given_time(tmp_path, monkeypatch):
+    """Filters that are not loaded yet are asked for again, within a bound."""
+    context, world = make(tmp_path)
+    ready = world.answers["/health/ready"]
+    world.answers["/health/ready"] = (503, {"ready": False, "reasons": ["VENUE_DOWN: UPBIT"]})
+
+    def load(_seconds):
+        world.answers["/health/ready"] = ready
+
+    monkeypatch.setattr(live_safety.time, "sleep", load)
+    assert runner.run(context).ok
 
 
 def test_a_gatekeeper_configured_otherwise_is_named(tmp_path):
@@ -287,6 +312,7 @@ def test_the_table_says_what_to_do(tmp_path):
     """Every check, its verdict and its advice are in the table."""
     context, world = make(tmp_path)
     world.answers["/health"] = (200, HEALTH | {"state": "KILLED"})
+    world.answers["/fapi/v1/time"] = (503, {})
     console = Console(file=io.StringIO(), width=200)
     show.show(runner.run(context), console)
     said = console.file.getvalue()

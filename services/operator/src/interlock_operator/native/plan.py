@@ -175,7 +175,7 @@ def _traders(
                 "GATE_STATE_DIR": str(layout.gate_state_dir),
                 **_stores(layout, "gatekeeper"),
             },
-            gate=http_ok(client, f"{layout.url('gatekeeper')}/health/ready"),
+            gate=http_ok(client, f"{layout.url('gatekeeper')}/health/live"),
             # Beside the venues and the migration: it waits for both, and is ready only then.
             after=stores,
             restarts=True,
