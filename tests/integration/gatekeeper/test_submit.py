@@ -252,3 +252,26 @@ async def test_what_was_in_doubt_at_a_crash_is_asked_for_after_the_restart(tmp_p
         assert venue.count(POST) == 1
     kinds = [json.loads(line)["type"] for line in again.book.path.read_bytes().splitlines()]
     assert kinds.count(Kind.SENT) == 1
+
+
+async def test_a_fee_with_more_decimals_than_a_message_carries_is_rounded_up(tmp_path, venue):
+    """Sixteen decimals from a venue neither break the record nor understate the cost."""
+    venue.script[POST].append(says(ENDED))
+    venue.script[FILLS].clear()
+    venue.script[FILLS].append(says([{**FILL[0], "commission": "0.0000000000001234"}]))
+    async with desk(tmp_path, venue.url) as bench:
+        result = await bench.gateway.order(bench.intent())
+        assert result.fee == Decimal("0.000000000001")
+        assert bench.state.phase_name == "PAPER"
+
+
+async def test_an_orderly_stop_waits_for_what_was_written(tmp_path, venue):
+    """SIGTERM with an order on the wire: its answer is recorded, nothing is left in doubt."""
+    venue.script[POST].append(says(NOTHING))
+    async with desk(tmp_path, venue.url) as bench:
+        caller = asyncio.create_task(bench.gateway.order(bench.intent()))
+        await until(lambda: venue.count(POST) == 1)
+        await bench.gateway.stop()
+        assert (await caller).outcome is Outcome.UNFILLED
+        kinds = [json.loads(line)["type"] for line in bench.book.path.read_bytes().splitlines()]
+        assert kinds[-2:] == ["CLOSE", "RESULT"]

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 RESOLVE_RETRY_S = 1.0
+STOP_TIMEOUT_S = 8.0
 
 
 class Gateway:
@@ -147,6 +148,8 @@ class Gateway:
         """Set the latch in this tick, then make it durable, then return."""
         self.machine.kill(self.now(), cause=cause, actor=actor)
         await self._commit()
+        # A second kill finds the latch set: it, too, returns only when the record is on the disk.
+        await self._durable(self._journal.seq)
 
     async def reset(self, actor: str) -> Refusal | None:
         """Clear the latch, or say why not."""
@@ -250,8 +253,13 @@ class Gateway:
                 await asyncio.sleep(RESOLVE_RETRY_S)
 
     async def stop(self) -> None:
-        """End the session and every question that still runs; the journal keeps what is open."""
+        """End the session, let what was written be answered, and end every other question.
+
+        The journal keeps what is still open: the next process asks for it.
+        """
         await self.close_session("gatekeeper_stopped")
+        if self._in_flight:
+            await asyncio.wait(self._in_flight.values(), timeout=STOP_TIMEOUT_S)
         for task in self._resolvers:
             task.cancel()
         await asyncio.gather(*self._resolvers, return_exceptions=True)

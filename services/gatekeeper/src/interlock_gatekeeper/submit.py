@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from decimal import ROUND_UP
 
 from interlock_core.clock import Clock, monotonic_ns
 from interlock_core.money import ZERO
@@ -19,7 +20,7 @@ from interlock_gatekeeper.metrics import Metrics
 from interlock_gatekeeper.records import aborted_result
 from interlock_gatekeeper.state import Now, OpenOrder
 from interlock_gatekeeper.transport import ConnectError, NoAnswerError, Transport
-from interlock_gatekeeper.venues.parse import unfilled
+from interlock_gatekeeper.venues.parse import WIRE_STEP, unfilled
 from interlock_gatekeeper.venues.readings import (
     Absent,
     Accepted,
@@ -174,7 +175,8 @@ class Submitter:
             detail=detail,
             filled_quantity=ended.filled_quantity,
             average_price=ended.average_price,
-            fee=ended.fee,
+            # Upbit's fees have up to 16 decimals, more than a message between services carries.
+            fee=ended.fee.quantize(WIRE_STEP, rounding=ROUND_UP),
             fee_currency=ended.fee_currency,
             venue_order_id=ended.venue_order_id or None,
             latency_ms=round((monotonic_ns() - start_ns) / 1e6, 3),
