@@ -269,9 +269,21 @@ async def test_an_orderly_stop_waits_for_what_was_written(tmp_path, venue):
     """SIGTERM with an order on the wire: its answer is recorded, nothing is left in doubt."""
     venue.script[POST].append(says(NOTHING))
     async with desk(tmp_path, venue.url) as bench:
+        submitter = next(iter(bench.gateway._submitters.values()))
+        finish, answered = submitter._transport.finish, asyncio.Event()
+
+        async def late(connection, timeout_s):
+            await answered.wait()
+            return await finish(connection, timeout_s)
+
+        submitter._transport.finish = late
         caller = asyncio.create_task(bench.gateway.order(bench.intent()))
         await until(lambda: venue.count(POST) == 1)
-        await bench.gateway.stop()
+        stopping = asyncio.create_task(bench.gateway.stop())
+        await until(lambda: bench.state.session is None)
+        assert not stopping.done()
+        answered.set()
+        await stopping
         assert (await caller).outcome is Outcome.UNFILLED
         kinds = [json.loads(line)["type"] for line in bench.book.path.read_bytes().splitlines()]
         assert kinds[-2:] == ["CLOSE", "RESULT"]
