@@ -113,3 +113,30 @@ def test_no_bytes_raise_anything_else(raw):
     """The decoder is total: a message or SchemaError."""
     with pytest.raises(SchemaError):
         strict.decode(OrderIntent, raw)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("created_boot_ns", "9" * 5000),
+        ("created_boot_ns", "9" * 400),
+        ("created_boot_ns", str(2**63)),
+        ("type", r'"\ud800"'),
+    ],
+)
+def test_what_python_cannot_write_down_again_is_refused(field, value):
+    """Thousands of digits, more than 63 bits, half of a surrogate pair."""
+    body = strict.encode(INTENT).decode()
+    plain = strict.plain(INTENT)[field]
+    raw = body.replace(f'"{field}":{json.dumps(plain)}', f'"{field}":{value}').encode()
+    assert raw != body.encode()
+    with pytest.raises(SchemaError):
+        strict.decode(OrderIntent, raw)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 400])
+def test_a_number_is_finite(number):
+    """Infinity has more than one spelling."""
+    good = strict.encode(Heartbeat(Telemetry(1.5, 2.0, 3.0, 4.0, -5.5, 6)))
+    with pytest.raises(SchemaError):
+        strict.decode(Heartbeat, good.replace(b"-5.5", number.encode()))

@@ -8,12 +8,24 @@ import pytest
 from interlock_core.arming import ACKNOWLEDGEMENT, ArmRequest
 from interlock_core.clock import NS_PER_S, ManualClock, rfc3339
 from interlock_core.instrument import Instrument, Side, Venue
-from interlock_core.wire.gate import OrderIntent, OrderResult, Outcome, Purpose, SessionOpen
+from interlock_core.wire.gate import (
+    OrderIntent,
+    OrderResult,
+    Outcome,
+    Purpose,
+    SessionOpen,
+    Telemetry,
+)
+from interlock_gatekeeper.arms import Operator
+from interlock_gatekeeper.halt import Listing
 from interlock_gatekeeper.machine import Machine
-from interlock_gatekeeper.records import Kind, Record, apply
-from interlock_gatekeeper.state import Now, Reference, State
+from interlock_gatekeeper.records import Kind, Record, aborted_result, apply
+from interlock_gatekeeper.seen import Balances, Reference, VenueSeen
+from interlock_gatekeeper.state import Now, State
 
-CONFIG = "c" * 64
+CONFIG, COMMIT = "c" * 64, "a" * 40
+OPERATOR = Operator("test", 0)
+VENUES = (Venue.UPBIT, Venue.BINANCE_PERP)
 UPBIT_BTC, PERP_BTC, FX = "UPBIT:KRW-BTC", "BINANCE_PERP:BTCUSDT", "UPBIT:KRW-USDT"
 
 INSTRUMENTS = {
@@ -74,29 +86,119 @@ class Bench:
         return records
 
     def refresh(self):
-        """Bring every reference price to now."""
+        """Bring everything that is only seen to now, and to what allows."""
+        at_ns, state = self.now.boot_ns, self.state
         for key, (bid, ask) in PRICES.items():
-            self.state.references[key] = Reference(bid, ask, self.now.boot_ns)
-        self.state.krw_per_usdt = self.state.references[FX]
+            state.references[key] = Reference(bid, ask, at_ns)
+        state.krw_per_usdt = state.references[FX]
+        state.seen.fx_median = Decimal(1400)
+        own = state.seen.self
+        own.free_bytes, own.anchor_ns, own.selftest_ns = 10**9, at_ns, at_ns
+        own.chain_verified, own.preflight_problem = True, None
+        funds = {"USDT": Decimal(10**6), "KRW": Decimal(10**9), "BTC": Decimal(10)}
+        for venue in VENUES:
+            state.seen.venues[venue] = VenueSeen(
+                filters_ns=at_ns,
+                answered_ns=at_ns,
+                private_ok_ns=at_ns,
+                balances=Balances(funds, funds, {}, at_ns),
+                resting_orders=0,
+                clock_offset_ms=0.0,
+                clock_error_ms=10.0,
+                clock_ns=at_ns,
+                key_problem=None,
+                key_ns=at_ns,
+            )
+
+    def later(self, seconds=2):
+        """Let time pass with a living engine and living venues."""
+        for _ in range(seconds):
+            self.advance(1)
+            self.beat()
+        self.refresh()
+
+    def sweep(self, *resting, problem=None):
+        """Let one sweep end now; a clean one comes 2 s after another."""
+        self.machine.swept(Listing(self.now.boot_ns, resting, problem), self.now)
+
+    def flatten_out(self):
+        """Let a halt end: two clean sweeps, 2 s apart."""
+        for _ in range(3):
+            self.advance(2)
+            self.sweep()
+        self.refresh()
+
+    def drill(self):
+        self.machine.drilled(passed=True, now=self.now)
+
+    def ready(self):
+        """Make everything that an arm of smoke needs hold."""
+        self.drill()
+        self.flatten_out()
+
+    def beat(self, epoch=None, **changes):
+        values = {
+            "loop_p99_ms": 1.0,
+            "cpu_percent": 1.0,
+            "memory_mb": 1.0,
+            "market_age_ms": 1.0,
+            "pnl_usd": 0.0,
+            "open_positions": 0,
+            **changes,
+        }
+        epoch = self.state.epoch if epoch is None else epoch
+        return self.machine.heartbeat(epoch, self.now, Telemetry(**values))
+
+    def kill(self, cause="TEST"):
+        self.machine.kill(self.now, cause=cause, actor="test")
+
+    def reset(self, cause=None, residual=None):
+        phase, left = self.state.phase, self.state.residual
+        cause = getattr(phase, "cause", "") if cause is None else cause
+        residual = (left.sha256 if left else "") if residual is None else residual
+        return self.machine.reset(self.now, "test", cause=cause, residual=residual)
+
+    def settle(self, result):
+        self.machine.settle(result, self.now)
+
+    def disarm(self):
+        self.machine.disarm("test", self.now)
+
+    def close(self):
+        self.machine.close("test", self.now)
+
+    def tick(self):
+        self.machine.tick(self.now)
+
+    def order(self, intent):
+        return self.machine.order(intent, self.now)
+
+    def recheck(self, order):
+        return self.machine.recheck(order, self.now)
+
+    def abort(self, order):
+        self.machine.abort(aborted_result(order, "VENUE_DOWN", ""), self.now)
+
+    def unknown(self, order):
+        self.machine.unknown(order, "no answer", self.now)
 
     def open(self, stage=None, session_id="session-1"):
         stage = stage or ("paper" if self.state.environment == "paper" else "smoke")
         asked = SessionOpen(1, session_id, stage, CONFIG, (UPBIT_BTC, PERP_BTC))
-        opened = self.machine.open_session(asked, self.now)
+        opened = self.machine.open_session(asked, self.now, {UPBIT_BTC: Decimal(1)})
         self.refresh()
         return opened
 
-    def arm(self, *, notional="50", stage="smoke", at_ns=None):
+    def arm(self, *, notional="50", stage="smoke", at_ns=None, operator=OPERATOR, ack=None):
         at = rfc3339(self.clock.wall_ns() if at_ns is None else at_ns)
-        return self.machine.arm(
-            ArmRequest(ACKNOWLEDGEMENT, at, notional), stage, now=self.now, actor="test"
-        )
+        request = ArmRequest(ACKNOWLEDGEMENT if ack is None else ack, at, notional)
+        return self.machine.arm(request, stage, now=self.now, operator=operator)
 
     def intent(self, name="intent-0001", **changes):
         base = OrderIntent(
             schema=1,
             intent_id=name,
-            group_id="group-0001",
+            group_id=name.replace("intent", "group"),
             leg="a",
             purpose=Purpose.ENTRY,
             instrument=PERP_BTC,
@@ -137,16 +239,19 @@ class Bench:
         apply(state, boot)
         self.journal.append(boot)
         state.instruments.update(INSTRUMENTS)
-        self.machine = Machine(state, config_sha256=CONFIG, has_secrets=True)
+        self.machine = type(self.machine)(
+            state, config_sha256=CONFIG, has_secrets=True, commit=COMMIT
+        )
         self.machine.recovered(self.now)
         self.refresh()
         self.take()
 
 
-def make(environment):
+def make(environment, machine=Machine):
     state = State(environment=environment)
     state.instruments.update(INSTRUMENTS)
-    bench = Bench(Machine(state, config_sha256=CONFIG, has_secrets=True), ManualClock(), [])
+    made = machine(state, config_sha256=CONFIG, has_secrets=True, commit=COMMIT)
+    bench = Bench(made, ManualClock(), [])
     bench.machine.recovered(bench.now)
     bench.refresh()
     return bench
@@ -159,4 +264,7 @@ def paper():
 
 @pytest.fixture
 def live():
-    return make("live")
+    """A live machine that only needs the operator's three facts to arm."""
+    bench = make("live")
+    bench.ready()
+    return bench

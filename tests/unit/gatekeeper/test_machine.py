@@ -4,14 +4,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.unit.gatekeeper.conftest import CONFIG, PERP_BTC, UPBIT_BTC
+from tests.unit.gatekeeper.conftest import CONFIG, OPERATOR, PERP_BTC, UPBIT_BTC
 
 from interlock_core.arming import ArmRequest
 from interlock_core.instrument import Side
 from interlock_core.reasons import DenyReason
 from interlock_core.wire.gate import Outcome, SessionOpen
-from interlock_gatekeeper.machine import Known, Refusal, Submit
+from interlock_gatekeeper.machine import Known, Submit
 from interlock_gatekeeper.policy import Denied
+from interlock_gatekeeper.recorder import Refusal
 from interlock_gatekeeper.records import DURABLE, Kind
 from interlock_gatekeeper.state import Session
 
@@ -52,9 +53,10 @@ def test_arming_twice_needs_a_later_time(live):
     """One LIVE_ARM_AT arms once, also after a restart and after a session."""
     at = live.clock.wall_ns()
     assert live.arm(at_ns=at) is None
-    live.machine.disarm("test")
+    live.machine.disarm("test", live.now)
     assert live.arm(at_ns=at) == Refusal("ARM_REPLAY", live.arm(at_ns=at).detail)
     live.restart()
+    live.flatten_out()
     assert live.arm(at_ns=at).code == "ARM_REPLAY"
     live.advance(1)
     assert live.arm() is None
@@ -64,9 +66,10 @@ def test_five_refused_arms_lock_for_ten_minutes(live):
     """Guessing does not help, not even with the right facts."""
     wrong = ArmRequest("no", "no", "no")
     for _ in range(5):
-        assert live.machine.arm(wrong, "smoke", now=live.now, actor="x").code == "ARM_ACK"
+        assert live.machine.arm(wrong, "smoke", now=live.now, operator=OPERATOR).code == "ARM_ACK"
     assert live.arm().code == "ARM_LOCKED"
     live.advance(601)
+    live.refresh()
     assert live.arm() is None
 
 
@@ -94,7 +97,7 @@ def test_a_stage_caps_what_was_armed(live):
     """N is the smaller of LIVE_MAX_NOTIONAL_USD and the stage's cap."""
     live.arm(notional="1000", stage="smoke")
     session = live.open("smoke")
-    assert (session.gross_cap_usd, session.order_cap_usd) == (Decimal(50), Decimal(20))
+    assert (session.caps.gross_usd, session.caps.order_usd) == (Decimal(50), Decimal(20))
 
 
 @pytest.mark.parametrize("stage", ["paper", "nonsense", ""])
@@ -136,7 +139,8 @@ def test_the_old_engine_is_fenced(paper):
     paper.open(session_id="session-2")
     fresh = replace(old, created_boot_ns=paper.now.boot_ns)
     assert paper.machine.order(fresh, paper.now).reason is DenyReason.STALE_EPOCH
-    assert paper.machine.heartbeat(old.epoch, paper.now).code == "STALE_EPOCH"
+    assert paper.beat(old.epoch).code == "NOT_LIVE"
+    assert paper.state.phase.cause == "STALE_EPOCH"
 
 
 def test_a_lost_heartbeat_kills_live_and_ends_paper(live, paper):
@@ -159,13 +163,13 @@ def test_heartbeats_keep_a_session_up_to_its_hard_deadline(live):
     live.open()
     for _ in range(299):
         live.advance(1)
-        assert isinstance(live.machine.heartbeat(live.state.epoch, live.now), Session)
+        assert isinstance(live.beat(), Session)
     live.refresh()
     assert denied(live) is DenyReason.DEADLINE
     live.advance(1)
     live.machine.tick(live.now)
     assert live.state.phase_name == "EXPIRED"
-    live.machine.tick(live.now)
+    live.flatten_out()
     assert live.state.phase_name == "DISARMED"
 
 
@@ -173,13 +177,16 @@ def test_kill_latches_until_reset_and_reset_never_arms(live):
     """The first cause stays; a reset waits a minute and lands in DISARMED."""
     live.arm()
     live.open()
-    live.machine.kill(live.now, cause="OPERATOR", actor="test")
-    live.machine.kill(live.now, cause="OTHER", actor="test")
+    live.kill("OPERATOR")
+    live.kill("OTHER")
     assert live.state.phase.cause == "OPERATOR"
     assert denied(live) is DenyReason.KILLED
-    assert live.machine.reset(live.now, "test").code == "RESET_DWELL"
+    assert live.reset().code == "RESET_DWELL"
     live.advance(60)
-    assert live.machine.reset(live.now, "test") is None
+    assert live.reset().code == "RESET_NOT_FLAT"
+    live.flatten_out()
+    assert live.reset(cause="OTHER").code == "RESET_CAUSE"
+    assert live.reset() is None
     assert live.state.phase_name == "DISARMED"
     assert denied(live) is DenyReason.NOT_LIVE
 
@@ -187,11 +194,12 @@ def test_kill_latches_until_reset_and_reset_never_arms(live):
 def test_a_latch_survives_a_restart(paper):
     """KILLED is durable; reset in paper lands in PAPER without a session."""
     paper.open()
-    paper.machine.kill(paper.now, cause="OPERATOR", actor="test")
+    paper.kill("OPERATOR")
     paper.restart()
     assert paper.state.phase_name == "KILLED"
     paper.advance(60)
-    assert paper.machine.reset(paper.now, "test") is None
+    paper.flatten_out()
+    assert paper.reset() is None
     assert paper.state.session is None
 
 
@@ -199,19 +207,21 @@ def test_reset_refuses_while_an_order_is_in_doubt(paper):
     """The latch stays until every order is proven ended."""
     paper.open()
     order = submit(paper)
-    paper.machine.unknown(order, "timeout")
-    paper.machine.kill(paper.now, cause="OPERATOR", actor="test")
+    paper.machine.unknown(order, "timeout", paper.now)
+    paper.kill("OPERATOR")
     paper.advance(60)
-    refusal = paper.machine.reset(paper.now, "test")
-    assert refusal.code == "RESET_NOT_FLAT"
-    assert order.client_order_id in refusal.detail
-    paper.machine.settle(paper.result(order, "0.001"))
-    assert paper.machine.reset(paper.now, "test") is None
+    assert paper.reset().code == "RESET_NOT_FLAT"
+    paper.sweep()
+    assert order.client_order_id in paper.reset(residual="wrong").detail
+    paper.settle(paper.result(order, "0", Outcome.UNFILLED))
+    paper.flatten_out()
+    assert paper.state.flat
+    assert paper.reset(residual="") is None
 
 
 def test_reset_without_a_latch_is_refused(paper):
     """There is nothing to reset."""
-    assert paper.machine.reset(paper.now, "test").code == "RESET_BAD_STATE"
+    assert paper.reset().code == "NOT_KILLED"
 
 
 def test_an_unclean_live_exit_is_killed_and_paper_goes_on(live, paper):
@@ -238,9 +248,9 @@ def test_disarm_ends_a_live_session(live):
     """An operator's disarm leads over EXPIRED to DISARMED."""
     live.arm()
     live.open()
-    live.machine.disarm("test")
+    live.machine.disarm("test", live.now)
     assert live.state.phase_name == "EXPIRED"
-    live.machine.tick(live.now)
+    live.flatten_out()
     assert live.state.phase_name == "DISARMED"
 
 
@@ -248,10 +258,11 @@ def test_arming_needs_flat(live):
     """A position or an order in doubt blocks the next arm."""
     live.arm()
     live.open()
-    live.machine.settle(live.result(submit(live), "0.001"))
-    live.machine.close("engine")
-    live.machine.tick(live.now)
-    live.advance(1)
+    live.settle(live.result(submit(live), "0.001"))
+    live.machine.close("engine", live.now)
+    live.flatten_out()
+    assert live.state.phase_name == "EXPIRED"
+    assert live.state.residual.positions == {PERP_BTC: Decimal("0.001")}
     assert live.arm().code == "ARM_BAD_STATE"
 
 
@@ -262,27 +273,29 @@ def test_the_same_intent_gives_the_same_answer(paper):
     order = paper.machine.order(intent, paper.now).order
     assert paper.machine.order(intent, paper.now) == Known(None)
     result = paper.result(order, "0.001")
-    paper.machine.settle(result)
+    paper.settle(result)
     assert paper.machine.order(intent, paper.now) == Known(result)
     paper.restart()
     assert paper.machine.order(intent, paper.now) == Known(result)
 
 
 def test_the_same_id_with_another_body_is_a_conflict(paper):
-    """An id names one order."""
+    """An id names one order, and whoever uses it for another is broken: killed."""
     paper.open()
     submit(paper)
     assert denied(paper, quantity=Decimal("0.002")) is DenyReason.ID_CONFLICT
+    assert paper.state.phase.cause == "ID_CONFLICT"
 
 
 def test_an_order_in_doubt_keeps_its_budget_and_stops_new_risk(paper):
     """Unknown holds; a proof releases."""
     paper.open()
     order = submit(paper)
-    paper.machine.unknown(order, "timeout")
+    paper.machine.unknown(order, "timeout", paper.now)
     assert paper.state.open_orders[order.intent.intent_id].unknown
+    paper.later()
     assert denied(paper, name="intent-0002") is DenyReason.UNKNOWN_LIMIT
-    paper.machine.settle(paper.result(order, "0", Outcome.UNFILLED))
+    paper.settle(paper.result(order, "0", Outcome.UNFILLED))
     submit(paper, "intent-0002")
 
 
@@ -297,13 +310,15 @@ def test_a_crash_after_the_record_leaves_the_order_in_doubt(paper):
 def test_reducing_is_computed_from_own_fills(paper):
     """Only what provably shrinks a confirmed position passes while another order is in doubt."""
     paper.open()
-    paper.machine.settle(paper.result(submit(paper), "0.001"))
-    paper.machine.unknown(submit(paper, "intent-0002"), "timeout")
+    paper.settle(paper.result(submit(paper), "0.001"))
+    paper.later()
+    paper.machine.unknown(submit(paper, "intent-0002"), "timeout", paper.now)
     sell = {"side": Side.SELL, "price": Decimal("9999.9")}
     assert denied(paper, name="intent-0003", quantity=Decimal("0.002"), **sell) is (
         DenyReason.UNKNOWN_LIMIT
     )
     submit(paper, "intent-0004", **sell)
+    paper.later()
     assert denied(paper, name="intent-0005", **sell) is DenyReason.UNKNOWN_LIMIT
 
 
@@ -311,7 +326,7 @@ def test_a_kill_between_record_and_write_aborts(paper):
     """The recheck in the tick of the write has the last word, and releases the budget."""
     paper.open()
     order = submit(paper)
-    paper.machine.kill(paper.now, cause="OPERATOR", actor="test")
+    paper.kill("OPERATOR")
     aborted = paper.machine.recheck(order, paper.now)
     assert (aborted.outcome, aborted.code) == (Outcome.VETOED, "KILLED")
     assert not paper.state.open_orders
@@ -330,10 +345,13 @@ def test_gross_counts_reservations_and_exposure(paper):
     paper.open()
     session = paper.state.session
     paper.state.phase = replace(
-        paper.state.phase, session=replace(session, gross_cap_usd=Decimal("21.00"))
+        paper.state.phase,
+        session=replace(session, caps=replace(session.caps, gross_usd=Decimal("21.00"))),
     )
-    paper.machine.settle(paper.result(submit(paper), "0.001"))
+    paper.settle(paper.result(submit(paper), "0.001"))
+    paper.later()
     submit(paper, "intent-0002")  # 10.10 exposure + 10.11 = 20.21 <= 21.00
+    paper.later()
     assert denied(paper, name="intent-0003") is DenyReason.GROSS_MAX  # 30.32
 
 
@@ -342,19 +360,24 @@ def test_unknown_settles_nothing(paper):
     paper.open()
     order = submit(paper)
     with pytest.raises(ValueError, match="settles nothing"):
-        paper.machine.settle(paper.result(order, "0", Outcome.UNKNOWN))
+        paper.settle(paper.result(order, "0", Outcome.UNKNOWN))
 
 
 def test_what_must_be_durable_before_its_effect():
     """ARM, OPEN, SENT, KILL, RESET and BOOT wait for the disk."""
-    assert {Kind.ARM, Kind.OPEN, Kind.SENT, Kind.KILL, Kind.RESET, Kind.BOOT} == DURABLE
+    effects = {Kind.ARM, Kind.OPEN, Kind.RENEW, Kind.SENT, Kind.KILL, Kind.FLAT, Kind.RESET}
+    assert effects | {Kind.BOOT} == DURABLE
 
 
 def test_upbit_orders_are_valued_at_the_worst_fx(paper):
     """KRW notional uses 1 % above the FX bid's dollar value."""
     paper.open()
     order = submit(
-        paper, instrument=UPBIT_BTC, price=Decimal(14_000_000), quantity=Decimal("0.001")
+        paper,
+        instrument=UPBIT_BTC,
+        price=Decimal(14_000_000),
+        quoted_price=Decimal(14_000_000),
+        quantity=Decimal("0.001"),
     )
     # 14,000 KRW / 1399 * 1.01 * 1.0005 = 10.1123...
     assert order.notional_usd == Decimal("10.12")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from interlock_core.money import ZERO, ceil_to, floor_to, is_multiple
 
@@ -129,6 +130,7 @@ class Route:
     binance: Instrument
 
 
+@lru_cache(maxsize=4096)
 def parse_key(key: str) -> tuple[Venue, str]:
     """Return venue and symbol of an instrument key, or raise ValueError."""
     venue, separator, symbol = key.partition(":")

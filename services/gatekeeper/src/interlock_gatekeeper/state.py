@@ -1,7 +1,8 @@
 """Everything the gatekeeper knows, as plain values.
 
-The phase is a sum type: each variant holds only what is valid in it. The state changes in one
-place (`records.apply`), so replaying the journal rebuilds it.
+The phase is a sum type: each variant holds only what is valid in it. What the journal holds
+changes in one place (`records.apply`), so replaying the journal rebuilds it. What was only seen
+(prices, balances, telemetry) lies in `Seen` and is gone with the process.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from decimal import Decimal
 
 from interlock_core.instrument import Instrument, Side
 from interlock_core.wire.gate import OrderIntent, OrderResult
+from interlock_gatekeeper.limits import Caps, Day
+from interlock_gatekeeper.seen import Reference, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,15 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """No new risk for now. `clean_since_ns` is set while its causes are gone."""
+
+    cause: str
+    since_ns: int
+    clean_since_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One engine run under one lease; deadlines on the boot-time clock."""
 
@@ -30,8 +42,10 @@ class Session:
     epoch: int
     stage: str
     instruments: frozenset[str]
-    gross_cap_usd: Decimal
-    order_cap_usd: Decimal
+    pairs: Mapping[str, tuple[str, ...]]
+    allocation: Mapping[str, Decimal]
+    caps: Caps
+    opened_ns: int
     lease_until_ns: int
     hard_deadline_ns: int | None
 
@@ -82,6 +96,8 @@ class Paper:
     session: Session | None
 
 
+# Instrument, side, quantity and price.
+Shape = tuple[str, Side, Decimal, Decimal]
 Phase = Boot | Disarmed | Armed | Live | Expired | Killed | Paper
 
 PHASE_NAMES: Mapping[type, str] = {
@@ -106,6 +122,9 @@ class OpenOrder:
     notional_usd: Decimal
     reducing: bool
     unknown: bool
+    own: bool = False
+    sent_ns: int = 0
+    doubt_since_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,33 +135,102 @@ class Settled:
     result: OrderResult
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """The gatekeeper's own best prices of an instrument, in its quote currency."""
+@dataclass(slots=True)
+class Group:
+    """One round trip of the session: what its fills hold and what they cost, in USD."""
 
-    bid: Decimal
-    ask: Decimal
+    asset: str
+    opened_ns: int
+    entered: set[str] = field(default_factory=set)
+    traded: set[str] = field(default_factory=set)
+    held: dict[str, Decimal] = field(default_factory=dict)
+    cash_usd: Decimal = Decimal(0)
+    unit_usd: Decimal = Decimal(0)
+    unhedged_since_ns: int | None = None
+
+    @property
+    def gap(self) -> Decimal:
+        """Return the unhedged quantity of the asset, signed."""
+        return sum(self.held.values(), Decimal(0))
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: what was left at an instant."""
+
+    tokens: Decimal
     at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order that left, and when."""
+
+    at_ns: int
+    intent: OrderIntent
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The running session's own books, from own fills only."""
+
+    groups: dict[str, Group] = field(default_factory=dict)
+    open_groups: dict[str, Group] = field(default_factory=dict)
+    leftovers: dict[str, Group] = field(default_factory=dict)
+    held: dict[str, Decimal] = field(default_factory=dict)
+    turnover_usd: Decimal = Decimal(0)
+    cash_usd: Decimal = Decimal(0)
+    cash: dict[str, Decimal] = field(default_factory=dict)
+    traded: dict[str, Decimal] = field(default_factory=dict)
+    orders: int = 0
+    wins: int = 0
+    losses: int = 0
+    losing_streak: int = 0
+    holds: int = 0
+    sent: list[Sent] = field(default_factory=list)
+    opens_ns: dict[str, list[int]] = field(default_factory=dict)
+    shapes_ns: dict[Shape, int] = field(default_factory=dict)
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """What a halt could not prove gone; its hash is what an operator repeats to accept it."""
+
+    orders: tuple[str, ...]
+    positions: Mapping[str, Decimal]
+    sha256: str
 
 
 @dataclass(slots=True)
 class State:
-    """The whole state. Only `records.apply` and the market updates change it."""
+    """The whole state. `records.apply` changes it; `seen` alone is set by observers."""
 
     environment: str
     phase: Phase = field(default_factory=Boot)
+    hold: Hold | None = None
     epoch: int = 0
     high_water_mark_ns: int = 0
     arm_failures_ns: list[int] = field(default_factory=list)
     arm_locked_until_ns: int = 0
+    flat: bool = False
+    residual: Residual | None = None
+    earned: str | None = None
+    ladder: dict[str, tuple[int, str]] = field(default_factory=dict)
+    drilled_wall_ns: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
     open_orders: dict[str, OpenOrder] = field(default_factory=dict)
     settled: dict[str, Settled] = field(default_factory=dict)
     intent_of: dict[str, str] = field(default_factory=dict)
+    forgotten: set[int] = field(default_factory=set)
+    flatten_tries: dict[str, int] = field(default_factory=dict)
+    day: Day = field(default_factory=lambda: Day(0))
     positions: dict[str, Decimal] = field(default_factory=dict)
     instruments: dict[str, Instrument] = field(default_factory=dict)
     references: dict[str, Reference] = field(default_factory=dict)
     krw_per_usdt: Reference | None = None
     journal_failed: bool = False
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def session(self) -> Session | None:
@@ -163,3 +251,8 @@ class State:
 def signed(quantity: Decimal, side: Side) -> Decimal:
     """Return quantity as a position change: positive for a buy."""
     return quantity if side is Side.BUY else -quantity
+
+
+def shape_of(intent: OrderIntent) -> Shape:
+    """Return what makes two orders the same order under different ids."""
+    return (intent.instrument, intent.side, intent.quantity, intent.price)

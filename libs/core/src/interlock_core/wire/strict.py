@@ -18,6 +18,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 from interlock_core.money import from_wire, to_wire
 
 MAX_BYTES = 8192
+_TOO_LARGE = 2**63
 
 T = TypeVar("T")
 
@@ -54,9 +55,15 @@ def loads(raw: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
     if len(raw) > max_bytes:
         raise SchemaError(f"expected at most {max_bytes} bytes, was {len(raw)}")
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        if b"\\u" in raw:
+            # Half of a surrogate pair is text that no one can write down again.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except SchemaError:
+        raise
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or thousands of digits
         raise SchemaError("expected one JSON document") from error
+    return value
 
 
 def from_value(message_type: type[T], value: Any, where: str = "message") -> T:
@@ -127,6 +134,8 @@ def _convert_scalar(expected: Any, value: Any, where: str) -> Any:
             return from_wire(value) if expected is Decimal else expected(value)
         except ValueError as error:
             raise SchemaError(f"{where}: {error}") from error
+    if type(value) in (int, float) and not -_TOO_LARGE < value < _TOO_LARGE:
+        raise SchemaError(f"{where}: expected a number of at most 63 bits")
     if expected is float and type(value) in (int, float):
         return float(value)
     if expected in (str, int, bool, float) and type(value) is expected:
@@ -134,10 +143,19 @@ def _convert_scalar(expected: Any, value: Any, where: str) -> Any:
     raise SchemaError(f"{where}: expected {getattr(expected, '__name__', expected)}")
 
 
+@cache
+def _field_names(message_type: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cast("Any", message_type)))
+
+
+_AS_THEY_ARE = frozenset({str, int, bool, float, type(None)})
+
+
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Decimal):
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is Decimal:
         return to_wire(value)
     if isinstance(value, StrEnum):
         return value.value
@@ -145,4 +163,6 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(kind):
+        return {name: _plain(getattr(value, name)) for name in _field_names(kind)}
     return value
