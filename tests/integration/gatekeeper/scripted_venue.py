@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 from collections import defaultdict, deque
+from email.utils import formatdate
 
 DROP = "drop"
 HANG = "hang"
 
 
 class ScriptedVenue:
-    """Answers each `METHOD path` from a queue of (status, body), DROP (close) or HANG (silence).
+    """Answers each `METHOD path` from a queue.
+
+    Its entries are (status, body), a function that returns one, DROP (close) or HANG (silence).
 
     The last entry of a queue repeats. `received` lists every whole request, in order.
     """
@@ -73,9 +76,8 @@ class ScriptedVenue:
             return False
         if action == HANG:
             await asyncio.Event().wait()
-        status, content = action
-        writer.write(
-            f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
-        )
+        status, content = action() if callable(action) else action
+        head = f"HTTP/1.1 {status} X\r\nDate: {formatdate(usegmt=True)}\r\n"
+        writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
         await writer.drain()
         return True

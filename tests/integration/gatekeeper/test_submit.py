@@ -7,15 +7,19 @@ from decimal import Decimal
 
 import pytest
 from tests.integration.gatekeeper.scripted_venue import DROP, HANG, ScriptedVenue
-from tests.unit.gatekeeper.conftest import CONFIG, INSTRUMENTS, Bench, ManualClock
+from tests.unit.gatekeeper.conftest import COMMIT, CONFIG, INSTRUMENTS, Bench, ManualClock
 
 from interlock_core.wire.gate import Outcome
-from interlock_gatekeeper import submit
+from interlock_gatekeeper import journal, submit
+from interlock_gatekeeper.accounts import Accounts
+from interlock_gatekeeper.calls import Calls
 from interlock_gatekeeper.gateway import Gateway
+from interlock_gatekeeper.halting import Halting
 from interlock_gatekeeper.journal import Journal
 from interlock_gatekeeper.machine import Machine
 from interlock_gatekeeper.metrics import Metrics
 from interlock_gatekeeper.records import Kind
+from interlock_gatekeeper.seen import VenueSeen
 from interlock_gatekeeper.state import State
 from interlock_gatekeeper.submit import Submitter
 from interlock_gatekeeper.transport import Transport
@@ -54,17 +58,26 @@ async def desk(tmp_path, url):
     adapter = Binance(PERP, url, KeyPair("key-0123456789abcdef", "secret-0123456789"))
     adapter.late_s = 0.02
     transport = Transport(url)
-    submitter = Submitter(
-        adapter=adapter, transport=transport, machine=machine, clock=clock, metrics=metrics
+    calls = Calls(adapter, transport, VenueSeen(), clock, scopes=transport)
+    submitter = Submitter(calls=calls, machine=machine, clock=clock, metrics=metrics)
+    submitters = {adapter.venue: submitter}
+    shared = {"calls": [calls], "machine": machine, "clock": clock, "metrics": metrics}
+    accounts = Accounts(**shared, declared=None)
+    book = Journal(
+        tmp_path,
+        boot_id="b",
+        config_sha256=CONFIG,
+        commit=COMMIT,
+        observe_sync_s=metrics.sync.observe,
     )
-    book = Journal(tmp_path, boot_id="b", observe_sync_s=metrics.sync.observe)
     gateway = Gateway(
         machine=machine,
         book=book,
         clock=clock,
         metrics=metrics,
         boot_id="b",
-        submitters={adapter.venue: submitter},
+        submitters=submitters,
+        halting=Halting(**shared, submitters=submitters, accounts=accounts),
     )
     await gateway.recover()
     bench = Bench(machine, clock, [])
@@ -75,6 +88,12 @@ async def desk(tmp_path, url):
     await gateway.stop()
     transport.close()
     book.close()
+
+
+def kinds_in(folder):
+    """Return the kinds of all journal lines, in order."""
+    (file,) = journal.files(folder)
+    return [json.loads(line)["type"] for line in file.read_bytes().splitlines()]
 
 
 async def until(condition):
@@ -108,7 +127,7 @@ async def test_the_record_is_on_disk_before_the_first_byte(tmp_path, venue):
     venue.script[POST].append(says(NOTHING))
     async with desk(tmp_path, venue.url) as bench:
         await bench.gateway.order(bench.intent())
-        kinds = [json.loads(line)["type"] for line in bench.book.path.read_bytes().splitlines()]
+        kinds = kinds_in(tmp_path)
         assert kinds.index("SENT") < kinds.index("RESULT")
 
 
@@ -144,7 +163,7 @@ async def test_in_doubt_refuses_new_risk(tmp_path, venue):
     venue.script[QUERY].append((500, b""))
     async with desk(tmp_path, venue.url) as bench:
         assert await bench.gateway.order(bench.intent()) is None
-        denied = await bench.gateway.order(bench.intent("intent-0002"))
+        denied = await bench.gateway.order(bench.intent("intent-0002", price=Decimal("9999.9")))
         assert denied.reason == "UNKNOWN_LIMIT"
         assert venue.count(POST) == 1
 
@@ -210,7 +229,9 @@ async def test_a_disk_that_fails_stops_everything(tmp_path, venue, monkeypatch):
             assert venue.count(POST) == 0
             assert bench.state.journal_failed
             assert bench.state.phase_name == "KILLED"
-            assert (await bench.gateway.order(bench.intent("intent-0002"))).reason == "KILLED"
+            assert (
+                await bench.gateway.order(bench.intent("intent-0002", price=Decimal("9999.9")))
+            ).reason == "KILLED"
 
 
 async def test_an_error_of_our_own_leaves_the_order_in_doubt_and_kills(tmp_path, venue):
@@ -220,7 +241,7 @@ async def test_an_error_of_our_own_leaves_the_order_in_doubt_and_kills(tmp_path,
     async with desk(tmp_path, venue.url) as bench:
         submitter = next(iter(bench.gateway._submitters.values()))
         original = submitter._adapter.read_order
-        submitter._adapter.read_order = lambda _: 1 / 0
+        submitter._adapter.read_order = lambda *_: 1 / 0
         assert await bench.gateway.order(bench.intent()) is None
         submitter._adapter.read_order = original
         assert bench.state.phase.cause == "INTERNAL"
@@ -250,7 +271,7 @@ async def test_what_was_in_doubt_at_a_crash_is_asked_for_after_the_restart(tmp_p
         await until(lambda: "intent-0001" in again.state.settled)
         assert again.state.settled["intent-0001"].result.outcome is Outcome.FILLED
         assert venue.count(POST) == 1
-    kinds = [json.loads(line)["type"] for line in again.book.path.read_bytes().splitlines()]
+    kinds = kinds_in(tmp_path)
     assert kinds.count(Kind.SENT) == 1
 
 
@@ -285,5 +306,5 @@ async def test_an_orderly_stop_waits_for_what_was_written(tmp_path, venue):
         answered.set()
         await stopping
         assert (await caller).outcome is Outcome.UNFILLED
-        kinds = [json.loads(line)["type"] for line in bench.book.path.read_bytes().splitlines()]
+        kinds = kinds_in(tmp_path)
         assert kinds[-2:] == ["CLOSE", "RESULT"]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import statistics
 from collections.abc import Mapping, Sequence
 
 from interlock_core.clock import NS_PER_S, Clock
 from interlock_core.instrument import Venue, parse_key
 from interlock_gatekeeper.limits import MAX_REFERENCE_AGE_NS
 from interlock_gatekeeper.metrics import Metrics
-from interlock_gatekeeper.state import Reference, State
+from interlock_gatekeeper.seen import Reference
+from interlock_gatekeeper.state import State
 from interlock_gatekeeper.transport import ConnectError, NoAnswerError, Transport
 from interlock_gatekeeper.venues.parse import HTTP_OK
 from interlock_gatekeeper.venues.readings import Adapter, BestPrices
@@ -21,7 +23,8 @@ FX_KEY = "UPBIT:KRW-USDT"
 POLL_S = 0.5
 RETRY_S = 1.0
 TIMEOUT_S = 2.0
-RELOAD_FILTERS_NS = 3_600 * NS_PER_S
+RELOAD_FILTERS_NS = 1_800 * NS_PER_S
+FX_SAMPLE_NS = 10 * NS_PER_S
 
 
 class Market:
@@ -41,9 +44,9 @@ class Market:
         self._state = state
         self._clock = clock
         self._metrics = metrics
-        self._filters_at: dict[Venue, int] = {}
-        self._answered_at: dict[Venue, int] = {}
+        self._seen = {a.venue: state.seen.venues[a.venue] for a in adapters}
         self._down: set[Venue] = set()
+        self._expected: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Poll every venue until cancelled; one venue's silence does not delay another."""
@@ -73,7 +76,7 @@ class Market:
             log.warning("venue does not answer", extra={"venue": venue, "why": why})
 
     async def _load_filters(self, adapter: Adapter) -> None:
-        now_ns, loaded_ns = self._clock.boot_ns(), self._filters_at.get(adapter.venue)
+        now_ns, loaded_ns = self._clock.boot_ns(), self._seen[adapter.venue].filters_ns
         if loaded_ns is not None and now_ns - loaded_ns < RELOAD_FILTERS_NS:
             return
         transport = self._transports[adapter.venue]
@@ -87,13 +90,13 @@ class Market:
         for key in stale - set(found):
             del self._state.instruments[key]
         self._state.instruments.update(found)
-        self._filters_at[adapter.venue] = now_ns
+        self._seen[adapter.venue].filters_ns = now_ns
 
     async def poll(self, adapter: Adapter) -> None:
         """Fetch best prices once; raise where the venue does not answer as expected."""
         symbols = self._wanted(adapter.venue)
         if not symbols:
-            self._answered_at[adapter.venue] = self._clock.boot_ns()
+            self._seen[adapter.venue].answered_ns = self._clock.boot_ns()
             return
         answer = await self._transports[adapter.venue].ask(
             adapter.prices_request(symbols), TIMEOUT_S
@@ -102,29 +105,38 @@ class Market:
             raise ValueError(f"HTTP {answer.status} for best prices")
         self._store(adapter.venue, adapter.read_prices(answer))
 
-    async def poll_all(self) -> None:
-        """Fetch best prices of every venue now, so that a new session need not wait."""
+    async def poll_all(self, instruments: Sequence[str]) -> None:
+        """Fetch best prices for a session that is about to open, so that it need not wait."""
+        self._expected = frozenset(instruments)
         await asyncio.gather(*(self._refresh(adapter) for adapter in self._adapters))
 
     def _wanted(self, venue: Venue) -> list[str]:
         session = self._state.session
-        keys = set(self._state.positions) | (session.instruments if session else frozenset())
+        asked = session.instruments if session else self._expected
+        keys = set(self._state.positions) | {key for key in asked if key in self._state.instruments}
         if FX_KEY in self._state.instruments:
             keys = keys | {FX_KEY}
         return sorted(symbol for owner, symbol in map(parse_key, keys) if owner is venue)
 
     def _store(self, venue: Venue, prices: Mapping[str, BestPrices]) -> None:
         now_ns = self._clock.boot_ns()
-        self._answered_at[venue] = now_ns
+        self._seen[venue].answered_ns = now_ns
         for symbol, best in prices.items():
             key = f"{venue}:{symbol}"
             if key in self._state.instruments:
                 self._state.references[key] = Reference(best.bid, best.ask, now_ns)
                 if key == FX_KEY:
-                    self._state.krw_per_usdt = self._state.references[key]
+                    self._store_fx(self._state.references[key])
+
+    def _store_fx(self, fx: Reference) -> None:
+        seen = self._state.seen
+        self._state.krw_per_usdt = fx
+        if not seen.fx_samples or fx.at_ns - seen.fx_samples[-1][0] >= FX_SAMPLE_NS:
+            seen.fx_samples.append((fx.at_ns, fx.bid))
+            seen.fx_median = statistics.median_low(rate for _, rate in seen.fx_samples)
 
     def _show_age(self, venue: Venue) -> None:
-        answered = self._answered_at.get(venue)
+        answered = self._seen[venue].answered_ns
         age_s = float("inf") if answered is None else (self._clock.boot_ns() - answered) / 1e9
         self._metrics.reference_age.labels(venue).set(age_s)
 
@@ -133,8 +145,9 @@ class Market:
         found = []
         now_ns = self._clock.boot_ns()
         for adapter in self._adapters:
-            answered = self._answered_at.get(adapter.venue)
-            if adapter.venue not in self._filters_at:
+            seen = self._seen[adapter.venue]
+            answered = seen.answered_ns
+            if seen.filters_ns is None:
                 found.append(f"VENUE_DOWN: {adapter.venue} filters are not loaded")
             elif answered is None or now_ns - answered > 5 * MAX_REFERENCE_AGE_NS:
                 found.append(f"VENUE_DOWN: {adapter.venue} does not answer")

@@ -15,16 +15,16 @@ from interlock_core.clock import Clock, monotonic_ns
 from interlock_core.money import ZERO
 from interlock_core.reasons import DenyReason
 from interlock_core.wire.gate import OrderResult, Outcome
+from interlock_gatekeeper.calls import CallError, Calls
 from interlock_gatekeeper.machine import Machine
 from interlock_gatekeeper.metrics import Metrics
 from interlock_gatekeeper.records import aborted_result
 from interlock_gatekeeper.state import Now, OpenOrder
-from interlock_gatekeeper.transport import ConnectError, NoAnswerError, Transport
+from interlock_gatekeeper.transport import ConnectError, NoAnswerError
 from interlock_gatekeeper.venues.parse import WIRE_STEP, unfilled
 from interlock_gatekeeper.venues.readings import (
     Absent,
     Accepted,
-    Adapter,
     Ambiguous,
     Ended,
     QueryReading,
@@ -38,6 +38,8 @@ FOLLOW_DELAYS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0)
 RESOLVE_DELAYS_S = (0.5, 1.0, 2.0, 4.0)
 RESOLVE_EVERY_S = 5.0
 ABSENT_ANSWERS = 3
+# The code of an order that is proven never to have arrived.
+ABSENT = "ABSENT"
 
 
 class Submitter:
@@ -46,17 +48,20 @@ class Submitter:
     def __init__(
         self,
         *,
-        adapter: Adapter,
-        transport: Transport,
+        calls: Calls,
         machine: Machine,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self._adapter = adapter
-        self._transport = transport
+        self._calls = calls
+        self._adapter = calls.adapter
+        self._transport = calls.transport
         self._machine = machine
         self._clock = clock
-        self._send_seconds = metrics.send.labels(adapter.venue)
+        self._send_seconds = metrics.send.labels(calls.adapter.venue)
+
+    def _now(self) -> Now:
+        return Now(self._clock.wall_ns(), self._clock.boot_ns())
 
     async def submit(
         self, order: OpenOrder, *, durable: Callable[[], Awaitable[None]]
@@ -66,11 +71,11 @@ class Submitter:
         try:
             connection = await self._transport.prepare()
         except ConnectError as error:
+            self._calls.note_silence()
             return self._abort(order, DenyReason.VENUE_DOWN, str(error))
         await durable()
         # From here to the write there is no await: nothing can change in between.
-        now = Now(self._clock.wall_ns(), self._clock.boot_ns())
-        aborted = self._machine.recheck(order, now)
+        aborted = self._machine.recheck(order, self._now())
         if aborted is not None:
             connection.close()
             return aborted
@@ -80,14 +85,17 @@ class Submitter:
             log.exception("cannot build the order request")
             connection.close()
             return self._abort(order, DenyReason.INTERNAL, "the request could not be signed")
+        fired = monotonic_ns()
         connection.fire(request)
         try:
             answer = await self._transport.finish(connection, ANSWER_TIMEOUT_S)
         except NoAnswerError as error:
+            self._calls.note_silence()
             self._doubt(order, str(error))
             return None
-        self._send_seconds.observe((monotonic_ns() - start) / 1e9)
-        match self._adapter.read_order(answer):
+        self._calls.note(answer)
+        self._send_seconds.observe((monotonic_ns() - fired) / 1e9)
+        match self._adapter.read_order(answer, order.client_order_id):
             case Refused(code=code, detail=detail):
                 return self._settle(order, unfilled(""), start, refused=(code, detail))
             case Ambiguous(why=why):
@@ -121,19 +129,31 @@ class Submitter:
             late = (monotonic_ns() - start) / 1e9 >= self._adapter.late_s
             absent = absent + 1 if isinstance(reading, Absent) and late else 0
             if absent >= ABSENT_ANSWERS:
-                self._settle(order, unfilled(""), start, refused=("ABSENT", "never arrived"))
+                self._settle(order, unfilled(""), start, refused=(ABSENT, "never arrived"))
             elif isinstance(reading, Ended):
                 complete = await self._with_fills(order, reading)
                 if complete is not None:
                     self._settle(order, complete, start)
 
+    async def cancel(self, order: OpenOrder) -> None:
+        """Ask the venue to cancel an order; settle it where the answer proves its end."""
+        try:
+            answer = await self._calls.ask(self._adapter.cancel_request(order))
+        except CallError as error:
+            log.warning("cancel was not answered", extra=_named(order, error))
+            return
+        reading = self._adapter.read_cancel(answer, order.client_order_id)
+        if isinstance(reading, Ended):
+            complete = await self._with_fills(order, reading)
+            if complete is not None:
+                self._settle(order, complete, monotonic_ns())
+
     async def _query(self, order: OpenOrder) -> QueryReading:
         try:
-            request = self._adapter.query_request(order)
-            answer = await self._transport.ask(request, ANSWER_TIMEOUT_S)
-        except (ConnectError, NoAnswerError) as error:
+            answer = await self._calls.ask(self._adapter.query_request(order))
+        except CallError as error:
             return Ambiguous(str(error))
-        return self._adapter.read_query(answer)
+        return self._adapter.read_query(answer, order.client_order_id)
 
     async def _with_fills(self, order: OpenOrder, ended: Ended) -> Ended | None:
         """Return the ended order with price and fee, or None where they are not known yet."""
@@ -143,20 +163,20 @@ class Submitter:
         if request is None:
             return ended
         try:
-            answer = await self._transport.ask(request, ANSWER_TIMEOUT_S)
-        except (ConnectError, NoAnswerError):
+            answer = await self._calls.ask(request)
+        except CallError:
             return None
         reading = self._adapter.read_fills(ended, answer)
         return reading if isinstance(reading, Ended) else None
 
     def _abort(self, order: OpenOrder, code: str, detail: str) -> OrderResult:
         result = aborted_result(order, code, detail)
-        self._machine.abort(result)
+        self._machine.abort(result, self._now())
         return result
 
     def _doubt(self, order: OpenOrder, why: str) -> None:
-        log.error("order in doubt", extra={"client_order_id": order.client_order_id, "why": why})
-        self._machine.unknown(order, why)
+        log.error("order in doubt", extra=_named(order, why))
+        self._machine.unknown(order, why, self._now())
 
     def _settle(
         self,
@@ -181,8 +201,12 @@ class Submitter:
             venue_order_id=ended.venue_order_id or None,
             latency_ms=round((monotonic_ns() - start_ns) / 1e6, 3),
         )
-        self._machine.settle(result)
+        self._machine.settle(result, self._now())
         return result
+
+
+def _named(order: OpenOrder, why: object) -> dict[str, str]:
+    return {"client_order_id": order.client_order_id, "why": str(why)}
 
 
 def _outcome(order: OpenOrder, ended: Ended, *, refused: bool) -> Outcome:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import SupportsIndex
 from urllib.parse import urlsplit
 
 import h11
 
 from interlock_core.clock import NS_PER_S, monotonic_ns
+from interlock_core.redaction import Redactor
 
 CONNECT_TIMEOUT_S = 3.0
 MAX_IDLE_NS = 10 * NS_PER_S
@@ -42,20 +45,32 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the venue said: status and raw body."""
+    """What the venue said: status, raw body, headers by lower-case name."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _CountingReader(asyncio.StreamReader):
+    """A reader that knows how many bytes ever came, so that unasked ones are noticed."""
+
+    fed = 0
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        """Take bytes from the connection."""
+        whole = bytes(data)
+        self.fed += len(whole)
+        super().feed_data(whole)
 
 
 class Connection:
     """One open connection; one request at a time."""
 
-    def __init__(
-        self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, host: str, reader: _CountingReader, writer: asyncio.StreamWriter) -> None:
         self._host = host
         self._reader = reader
+        self._taken = 0
         self._writer = writer
         self._h11 = h11.Connection(our_role=h11.CLIENT)
         self.idle_since_ns = monotonic_ns()
@@ -64,7 +79,10 @@ class Connection:
     def usable(self) -> bool:
         """Say whether a request may be written: open, at rest, and not idle for long."""
         fresh = monotonic_ns() - self.idle_since_ns < MAX_IDLE_NS
-        return fresh and not self._reader.at_eof() and not self._writer.is_closing()
+        # Bytes that nobody asked for would be taken for the next request's answer.
+        quiet = self._reader.fed == self._taken and not self._h11.trailing_data[0]
+        closed = self._reader.at_eof() or self._writer.is_closing()
+        return fresh and quiet and not closed
 
     def fire(self, request: Request) -> None:
         """Write the whole request now, without waiting for anything."""
@@ -89,19 +107,22 @@ class Connection:
             raise NoAnswerError(f"connection lost: {type(error).__name__}") from error
 
     async def _read(self) -> Answer:
-        status, body = 0, bytearray()
+        status, body, headers = 0, bytearray(), {}
         while True:
             event = self._h11.next_event()
             if event is h11.NEED_DATA:
-                self._h11.receive_data(await self._reader.read(CHUNK_BYTES))
+                chunk = await self._reader.read(CHUNK_BYTES)
+                self._taken += len(chunk)
+                self._h11.receive_data(chunk)
             elif isinstance(event, h11.Response):
                 status = event.status_code
+                headers = {k.decode("ascii"): v.decode("latin-1") for k, v in event.headers}
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > MAX_BODY_BYTES:
                     raise NoAnswerError("the answer is too large")
             elif isinstance(event, h11.EndOfMessage):
-                return Answer(status, bytes(body))
+                return Answer(status, bytes(body), headers)
             elif isinstance(event, h11.ConnectionClosed):
                 raise NoAnswerError("connection closed before the answer")
 
@@ -119,10 +140,11 @@ class Connection:
 
 
 class Transport:
-    """Connections to one origin."""
+    """Connections to one origin, whose answers never show one of our secrets back to us."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, redactor: Redactor | None = None) -> None:
         parts = urlsplit(base_url)
+        self._redactor = redactor or Redactor()
         self._host = parts.hostname or ""
         self._ssl = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._ssl else 80)
@@ -138,11 +160,18 @@ class Transport:
             connection.close()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(
-                    self._host, self._port, ssl=self._ssl
-                )
+                return await self._connect()
         except (OSError, TimeoutError) as error:
             raise ConnectError(f"cannot connect to {self._header_host}") from error
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        reader = _CountingReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await loop.create_connection(
+            lambda: protocol, self._host, self._port, ssl=self._ssl
+        )
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return Connection(self._header_host, reader, writer)
 
     async def finish(self, connection: Connection, timeout_s: float) -> Answer:
@@ -156,7 +185,8 @@ class Transport:
             self._idle.append(connection)
         else:
             connection.close()
-        return answer
+        # A venue's message may repeat what it was sent, and it goes into record and reply.
+        return replace(answer, body=self._redactor.raw(answer.body))
 
     async def ask(self, request: Request, timeout_s: float) -> Answer:
         """Send a request that changes nothing at the venue, and return its answer."""

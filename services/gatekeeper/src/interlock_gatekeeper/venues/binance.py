@@ -1,43 +1,39 @@
-"""Binance spot and USD-M perpetual. ccxt signs; the readings are ours, by numeric code."""
+"""Binance spot and USD-M perpetual. ccxt signs; the readings are ours."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import ccxt
 
-from interlock_core.instrument import Instrument, Side, Venue
+from interlock_core.instrument import Instrument, Side, Venue, parse_key
 from interlock_core.money import ZERO, to_wire
 from interlock_gatekeeper.state import OpenOrder
 from interlock_gatekeeper.transport import Answer, Request
 from interlock_gatekeeper.vault import KeyPair
-from interlock_gatekeeper.venues import parse
+from interlock_gatekeeper.venues import binance_answers, codes, parse
+from interlock_gatekeeper.venues.codes import Meaning
 from interlock_gatekeeper.venues.readings import (
-    Absent,
-    Accepted,
+    AccountMode,
     Ambiguous,
     BestPrices,
     Ended,
+    Holdings,
+    KeyScopes,
     QueryReading,
-    Refused,
+    Resting,
     SubmitReading,
 )
 
-# Codes that prove the order was not taken (docs of both markets). What is not here is in doubt:
-# -1006 and -1007 say so themselves, and every HTTP 5xx is in doubt whatever its body.
-DEFINITIVE = frozenset(
-    {
-        -1003, -1013, -1015, -1016, -1021, -1022, -1100, -1101, -1102, -1103, -1104, -1105, -1106,
-        -1111, -1112, -1114, -1115, -1116, -1117, -1121, -2010, -2014, -2015, -2019, -2022, -2027,
-        -2028, -4003, -4004, -4005, -4014, -4016, -4024, -4061, -4131, -4164, -4400, -5028,
-    }
-)  # fmt: skip
-# "Duplicate" says that an order of this id exists: never a proof that nothing was taken.
-DUPLICATE_TEXT = "duplicate"
-NOT_FOUND = -2013
-ENDED_STATES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH")
+ALL_CANCELED = "200"
+TIME_IN_FORCE = {"ioc": "IOC", "fok": "FOK"}
+SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+ISOLATED = {"ISOLATED": True, "CROSSED": False}
+# An order that would meet one of our own ends instead; what rests stays.
+SELF_TRADE_PREVENTION = "EXPIRE_TAKER"
 RECV_WINDOW_MS = 2_000
 
 
@@ -49,18 +45,38 @@ class _Market:
     api: str
     public: str
     trades: str
+    cancel_all: tuple[str, ...]
+    open_orders: tuple[str, ...]
     response_type: str
     notional_filter: tuple[str, str]
+    trading_scope: str
+    meanings: Mapping[int, Meaning]
 
 
-SPOT = _Market(Venue.BINANCE, "private", "/api/v3", "myTrades", "FULL", ("NOTIONAL", "minNotional"))
+SPOT = _Market(
+    venue=Venue.BINANCE,
+    api="private",
+    public="/api/v3",
+    trades="myTrades",
+    cancel_all=("openOrders",),
+    open_orders=("openOrders",),
+    response_type="FULL",
+    notional_filter=("NOTIONAL", "minNotional"),
+    trading_scope="enableSpotAndMarginTrading",
+    meanings=codes.BINANCE_SPOT,
+)
 PERP = _Market(
-    Venue.BINANCE_PERP,
-    "fapiPrivate",
-    "/fapi/v1",
-    "userTrades",
-    "RESULT",
-    ("MIN_NOTIONAL", "notional"),
+    venue=Venue.BINANCE_PERP,
+    api="fapiPrivate",
+    public="/fapi/v1",
+    trades="userTrades",
+    # Conditional orders are in neither list nor cancel of the ordinary ones.
+    cancel_all=("allOpenOrders", "algoOpenOrders"),
+    open_orders=("openOrders", "openAlgoOrders"),
+    response_type="RESULT",
+    notional_filter=("MIN_NOTIONAL", "notional"),
+    trading_scope="enableFutures",
+    meanings=codes.BINANCE_PERP,
 )
 
 
@@ -68,12 +84,21 @@ class Binance:
     """Requests to and readings from one Binance market."""
 
     late_s = 15.0
+    clock_resolution_ms = 1
 
-    def __init__(self, market: _Market, rest_url: str, keys: KeyPair) -> None:
+    def __init__(
+        self, market: _Market, rest_url: str, keys: KeyPair, *, scopes_url: str | None = None
+    ) -> None:
         self._market = market
         self.venue = market.venue
         self.rest_url = rest_url
-        api = {"private": f"{rest_url}/api/v3", "fapiPrivate": f"{rest_url}/fapi/v1"}
+        self.scopes_url = scopes_url or rest_url
+        api = {
+            "private": f"{rest_url}/api/v3",
+            "fapiPrivate": f"{rest_url}/fapi/v1",
+            "fapiPrivateV3": f"{rest_url}/fapi/v3",
+            "sapi": f"{self.scopes_url}/sapi/v1",
+        }
         self._ccxt = ccxt.binance(
             {
                 "apiKey": keys.key,
@@ -87,79 +112,171 @@ class Binance:
         """Return the signed request that places the order; reducing is said on the wire."""
         intent = order.intent
         params = {
-            "symbol": intent.instrument.partition(":")[2],
+            "symbol": _symbol(order),
             "side": "BUY" if intent.side is Side.BUY else "SELL",
             "type": "LIMIT",
-            "timeInForce": "IOC",
+            "timeInForce": TIME_IN_FORCE[intent.time_in_force],
             "quantity": to_wire(intent.quantity),
             "price": to_wire(intent.price),
             "newClientOrderId": order.client_order_id,
             "newOrderRespType": self._market.response_type,
+            "selfTradePreventionMode": SELF_TRADE_PREVENTION,
         }
         if self.venue is Venue.BINANCE_PERP and order.reducing:
             params["reduceOnly"] = "true"
         return self._sign("order", "POST", params)
 
-    def read_order(self, answer: Answer) -> SubmitReading:
+    def read_order(self, answer: Answer, client_order_id: str | None = None) -> SubmitReading:
         """Return what the answer to an order request proves."""
-        try:
-            body = parse.mapping(parse.document(answer))
-            if answer.status in parse.HTTP_OK:
-                return self._read_state(body)
-            if answer.status in parse.HTTP_CLIENT_ERROR:
-                return _refusal(answer.status, body)
-        except ValueError as error:
-            return Ambiguous(f"HTTP {answer.status}: {error}")
-        return Ambiguous(f"HTTP {answer.status}")
+        return binance_answers.read_order(answer, client_order_id, self._market.meanings)
 
     def query_request(self, order: OpenOrder) -> Request:
         """Return the signed request that asks for the order by client order id."""
-        symbol = order.intent.instrument.partition(":")[2]
-        params = {"symbol": symbol, "origClientOrderId": order.client_order_id}
-        return self._sign("order", "GET", params)
+        return self._sign("order", "GET", _by_client_id(order))
 
-    def read_query(self, answer: Answer) -> QueryReading:
+    def read_query(self, answer: Answer, client_order_id: str | None = None) -> QueryReading:
         """Return what the answer to a query proves."""
-        try:
-            body = parse.mapping(parse.document(answer))
-            if answer.status in parse.HTTP_OK:
-                return self._read_state(body)
-            if body.get("code") == NOT_FOUND:
-                return Absent()
-        except ValueError as error:
-            return Ambiguous(f"HTTP {answer.status}: {error}")
-        return Ambiguous(f"HTTP {answer.status}")
+        return binance_answers.read_query(answer, client_order_id)
 
-    def _read_state(self, body: dict[str, Any]) -> Ended | Accepted:
-        order_id = parse.text(body, "orderId")
-        filled = parse.amount(body, "executedQty")
-        if body.get("status") not in ENDED_STATES:
-            return Accepted(order_id)
-        # Price and fee come from the fills: the venue dropped avgPrice from these answers.
-        return Ended(order_id, filled, ZERO, ZERO, None)
+    def cancel_request(self, order: OpenOrder) -> Request:
+        """Return the signed request that cancels the order by client order id."""
+        return self._sign("order", "DELETE", _by_client_id(order))
+
+    def read_cancel(self, answer: Answer, client_order_id: str | None = None) -> QueryReading:
+        """Return what the answer to a cancel proves; absent where there was nothing to cancel."""
+        return binance_answers.read_cancel(answer, client_order_id)
+
+    def cancel_all_requests(self, instruments: Sequence[str]) -> list[Request]:
+        """Return the signed requests that cancel what is open in this market's instruments."""
+        named = [parse_key(key) for key in instruments]
+        return [
+            self._sign(path, "DELETE", {"symbol": symbol})
+            for path in self._market.cancel_all
+            for venue, symbol in named
+            if venue is self.venue
+        ]
+
+    def read_cancel_all(self, answer: Answer) -> bool:
+        """Say whether all was canceled, or nothing was open."""
+        try:
+            body = parse.document(answer)
+            if answer.status not in parse.HTTP_OK:
+                return binance_answers.is_nothing_to_cancel(answer.status, parse.mapping(body))
+            if self.venue is Venue.BINANCE:
+                return isinstance(body, list)
+            return str(parse.mapping(body).get("code")) == ALL_CANCELED
+        except ValueError:
+            return False
+
+    def open_orders_requests(self) -> list[Request]:
+        """Return the signed requests that list the account's open orders."""
+        return [self._sign(path, "GET", {}) for path in self._market.open_orders]
+
+    def next_open_orders_request(self, answer: Answer, page: int) -> Request | None:
+        """Return None: a list has one page."""
+        _ = answer, page
+        return None
+
+    def read_open_orders(self, answer: Answer) -> list[Resting]:
+        """Return the open orders; a conditional order counts as one with nothing filled."""
+        return [self._resting(row) for row in parse.rows(parse.answered(answer))]
+
+    def _resting(self, row: dict[str, Any]) -> Resting:
+        conditional = "algoId" in row
+        return Resting(
+            client_order_id=parse.text(row, "clientAlgoId" if conditional else "clientOrderId"),
+            venue_order_id=parse.text(row, "algoId" if conditional else "orderId"),
+            instrument=f"{self.venue}:{parse.text(row, 'symbol')}",
+            side=parse.choice(row, "side", SIDES),
+            quantity=parse.amount(row, "quantity" if conditional else "origQty"),
+            filled=ZERO if conditional else parse.amount(row, "executedQty"),
+        )
+
+    def holdings_requests(self) -> list[Request]:
+        """Return the signed request for balances and positions."""
+        if self.venue is Venue.BINANCE:
+            return [self._sign("account", "GET", {"omitZeroBalances": "true"})]
+        return [self._sign("account", "GET", {}, api="fapiPrivateV3")]
+
+    def read_holdings(self, answers: Sequence[Answer]) -> Holdings:
+        """Return balances and positions."""
+        [answered] = parse.bodies(answers, 1)
+        body = parse.mapping(answered)
+        if self.venue is Venue.BINANCE:
+            rows = parse.named_rows(body.get("balances"), "asset")
+            free = {asset: parse.amount(row, "free") for asset, row in rows.items()}
+            total = {
+                asset: free[asset] + parse.amount(row, "locked") for asset, row in rows.items()
+            }
+            return Holdings(parse.not_zero(free), parse.not_zero(total), {})
+        rows = parse.named_rows(body.get("assets"), "asset")
+        free = {asset: parse.amount(row, "availableBalance") for asset, row in rows.items()}
+        total = {asset: parse.signed_amount(row, "walletBalance") for asset, row in rows.items()}
+        positions = {
+            f"{self.venue}:{symbol}": _one_way_position(row)
+            for symbol, row in parse.named_rows(body.get("positions"), "symbol").items()
+        }
+        return Holdings(parse.not_zero(free), parse.not_zero(total), parse.not_zero(positions))
+
+    def time_request(self) -> Request:
+        """Return the public request that tells the venue's clock."""
+        return Request("GET", f"{self._market.public}/time")
+
+    def read_time_ms(self, answer: Answer) -> int:
+        """Return the venue's wall time."""
+        return parse.whole(parse.mapping(parse.answered(answer)), "serverTime")
+
+    def set_clock_offset_ms(self, offset_ms: int) -> None:
+        """Sign from now on with our clock plus offset: how far the venue's clock is ahead."""
+        self._ccxt.options["timeDifference"] = -offset_ms
+
+    def account_mode_requests(self) -> list[Request]:
+        """Return the signed requests for the futures mode; none on spot."""
+        if self.venue is Venue.BINANCE:
+            return []
+        return [self._sign(path, "GET", {}) for path in ("accountConfig", "symbolConfig")]
+
+    def read_account_mode(self, answers: Sequence[Answer]) -> AccountMode | None:
+        """Return the futures mode, or None on spot."""
+        if self.venue is Venue.BINANCE:
+            return None
+        account, symbols = parse.bodies(answers, 2)
+        rows = {
+            f"{self.venue}:{symbol}": row
+            for symbol, row in parse.named_rows(symbols, "symbol").items()
+        }
+        return AccountMode(
+            one_way=not parse.flag(parse.mapping(account), "dualSidePosition"),
+            leverage={key: parse.whole(row, "leverage") for key, row in rows.items()},
+            isolated={key: parse.choice(row, "marginType", ISOLATED) for key, row in rows.items()},
+        )
+
+    def key_scopes_requests(self) -> list[Request]:
+        """Return the signed request that tells what the key may do; only spot's host answers it."""
+        return [self._sign("account/apiRestrictions", "GET", {}, api="sapi")]
+
+    def read_key_scopes(self, answers: Sequence[Answer]) -> KeyScopes:
+        """Return what the key may do."""
+        [answered] = parse.bodies(answers, 1)
+        body = parse.mapping(answered)
+        return KeyScopes(
+            can_trade=parse.flag(body, self._market.trading_scope),
+            can_withdraw=parse.flag(body, "enableWithdrawals"),
+            ip_restricted=parse.flag(body, "ipRestrict"),
+        )
+
+    def back_off_s(self, answer: Answer) -> float | None:
+        """Return how long the venue wants no requests, or None where it did not ask."""
+        return parse.back_off_s(answer)
 
     def fills_request(self, order: OpenOrder, venue_order_id: str) -> Request | None:
         """Return the signed request for the order's fills."""
-        symbol = order.intent.instrument.partition(":")[2]
-        return self._sign(self._market.trades, "GET", {"symbol": symbol, "orderId": venue_order_id})
+        params = {"symbol": _symbol(order), "orderId": venue_order_id}
+        return self._sign(self._market.trades, "GET", params)
 
     def read_fills(self, ended: Ended, answer: Answer) -> Ended | Ambiguous:
         """Return the ended order with price and fee, once its fills add up to what it filled."""
-        try:
-            if answer.status not in parse.HTTP_OK:
-                return Ambiguous(f"HTTP {answer.status}")
-            trades = parse.rows(parse.document(answer))
-            if sum((parse.amount(row, "qty") for row in trades), ZERO) != ended.filled_quantity:
-                return Ambiguous("the fills do not add up yet")
-            quote = sum((parse.amount(r, "qty") * parse.amount(r, "price") for r in trades), ZERO)
-            assets = {parse.text(row, "commissionAsset") for row in trades}
-            if len(assets) != 1:
-                return Ambiguous(f"fees in {len(assets)} assets")
-            fee = sum((parse.amount(row, "commission") for row in trades), ZERO)
-        except ValueError as error:
-            return Ambiguous(str(error))
-        price = parse.average(quote, ended.filled_quantity)
-        return Ended(ended.venue_order_id, ended.filled_quantity, price, fee, assets.pop())
+        return binance_answers.read_fills(ended, answer)
 
     def instruments_request(self) -> Request:
         """Return the public request for symbols and filters."""
@@ -211,15 +328,25 @@ class Binance:
                 prices[parse.text(row, "symbol")] = BestPrices(bid, ask)
         return prices
 
-    def _sign(self, path: str, method: str, params: dict[str, str]) -> Request:
-        return parse.signed_request(self._ccxt.sign(path, [self._market.api], method, params))
+    def _sign(
+        self, path: str, method: str, params: dict[str, str], *, api: str | None = None
+    ) -> Request:
+        signed = self._ccxt.sign(path, [api or self._market.api], method, params)
+        return parse.signed_request(signed)
 
 
-def _refusal(status: int, body: dict[str, Any]) -> Refused | Ambiguous:
-    code, message = body.get("code"), str(body.get("msg", ""))[:200]
-    if code in DEFINITIVE and DUPLICATE_TEXT not in message.lower():
-        return Refused(str(code), message)
-    return Ambiguous(f"HTTP {status} code {code}")
+def _symbol(order: OpenOrder) -> str:
+    return order.intent.instrument.partition(":")[2]
+
+
+def _by_client_id(order: OpenOrder) -> dict[str, str]:
+    return {"symbol": _symbol(order), "origClientOrderId": order.client_order_id}
+
+
+def _one_way_position(row: dict[str, Any]) -> Decimal:
+    if row.get("positionSide") != "BOTH":
+        raise ValueError("expected one-way positions")
+    return parse.signed_amount(row, "positionAmt")
 
 
 def _positive(row: dict[str, Any], key: str) -> Decimal:

@@ -30,6 +30,7 @@ from interlock_simvenues.units import NS_PER_MS
 
 Row = dict[str, Any]
 MAX_BATCH = 5
+_ALL_CANCELED = {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 
 class PerpTrading:
@@ -128,7 +129,12 @@ class PerpTrading:
     def cancel_all(self, params: Params) -> object:
         """Answer DELETE allOpenOrders."""
         self._cancel_symbol(self._face.instrument(params).symbol)
-        return {"code": 200, "msg": "The operation of cancel all open order is done."}
+        return dict(_ALL_CANCELED)
+
+    def cancel_conditional(self, params: Params) -> object:
+        """Answer DELETE algoOpenOrders: there are never any here."""
+        self._face.instrument(params)
+        return dict(_ALL_CANCELED)
 
     def countdown(self, params: Params) -> object:
         """Answer POST countdownCancelAll: cancel the symbol's orders unless asked again in time."""

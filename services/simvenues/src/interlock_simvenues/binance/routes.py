@@ -190,6 +190,7 @@ def perp_routes(
         ("DELETE", "order", trading.cancel, False),
         ("DELETE", "batchOrders", trading.cancel_batch, False),
         ("DELETE", "allOpenOrders", trading.cancel_all, False),
+        ("DELETE", "algoOpenOrders", trading.cancel_conditional, False),
         ("POST", "countdownCancelAll", trading.countdown, False),
         ("POST", "leverage", account.set_leverage, False),
         ("POST", "marginType", account.set_margin_type, False),

@@ -72,6 +72,10 @@ class Trading:
         """Answer GET /v1/api_keys."""
         return [{"access_key": key.access, "expire_at": _KEY_LIFE} for key in self._keys]
 
+    def pocket_keys(self, _params: Params) -> object:
+        """Answer GET /v1/pockets/api_keys: no key here may manage pockets."""
+        raise UpbitError(403, "out_of_scope", "This key may not do this.")
+
     def chance(self, params: Params) -> object:
         """Answer GET /v1/orders/chance."""
         item = self._world.instruments.of(Venue.UPBIT).get(str(params.get("market", "")))

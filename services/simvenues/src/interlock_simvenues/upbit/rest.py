@@ -144,6 +144,7 @@ def _routes(quotation: Quotation, trading: Trading) -> list[_Route]:
     reading = [
         ("/accounts", trading.accounts),
         ("/api_keys", trading.api_keys),
+        ("/pockets/api_keys", trading.pocket_keys),
         ("/orders/chance", trading.chance),
         ("/order", trading.order),
         ("/orders/uuids", trading.by_ids),
