@@ -29,7 +29,9 @@ def migrated(database):  # noqa: F811 - the fixture of that name
 
 @pytest.fixture
 def book(tmp_path):
-    made = Journal(tmp_path, boot_id="boot", observe_sync_s=lambda _: None)
+    made = Journal(
+        tmp_path, boot_id="boot", config_sha256="c", commit="d", observe_sync_s=lambda _: None
+    )
     made.recover(lambda _: None)
     yield made
     made.close()
@@ -37,7 +39,7 @@ def book(tmp_path):
 
 def fill(book, count, kind=Kind.DENY):
     for number in range(count):
-        book.append(Record(kind, {"n": number}), Now(1, 2))
+        book.append(Record(kind, {"n": number}), Now(1, 2), before="PAPER", after="PAPER")
 
 
 def rows(server, query):  # noqa: F811 - a plain parameter
@@ -48,7 +50,9 @@ def rows(server, query):  # noqa: F811 - a plain parameter
 @contextlib.asynccontextmanager
 async def mirroring(server, book):  # noqa: F811 - a plain parameter
     dsn = server.dsn(user="gatekeeper", password="pw-of-gatekeeper")
-    task = asyncio.create_task(Mirror(dsn, book.path, Metrics("paper", "paper")).run())
+    task = asyncio.create_task(
+        Mirror(dsn, book.folder, Metrics("paper", "paper"), anchored=lambda _: None).run()
+    )
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -68,7 +72,7 @@ async def test_every_line_arrives_once_with_anchors(migrated, book):
         fill(book, 2, Kind.KILL)
         await until(migrated, 5)
     fill(book, 1)
-    book.path.with_name(CURSOR_NAME).unlink()
+    (book.folder / CURSOR_NAME).unlink()
     async with mirroring(migrated, book):
         await until(migrated, 6)
     found = rows(migrated, "SELECT seq, record->>'h' = h FROM journal ORDER BY seq")
@@ -82,6 +86,6 @@ async def test_a_cursor_of_another_journal_is_not_believed(migrated, book):
     """Past the end, or not a number: begin anew; the inserts are idempotent."""
     fill(book, 2)
     for wrong in ("999999", "x"):
-        book.path.with_name(CURSOR_NAME).write_text(wrong)
+        (book.folder / CURSOR_NAME).write_text(wrong)
         async with mirroring(migrated, book):
             await until(migrated, 2)

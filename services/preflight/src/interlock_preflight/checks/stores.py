@@ -13,7 +13,7 @@ from interlock_core.wire.preflight import CheckReport
 from interlock_preflight.context import TIMEOUT_S, Context, Findings
 
 # The newest migration that this release's services rely on.
-SCHEMA_NUMBER = 2
+SCHEMA_NUMBER = 3
 KEY_LIFE_S = 10
 FIND = Findings("stores")
 
