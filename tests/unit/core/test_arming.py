@@ -85,6 +85,7 @@ def test_one_instant_in_any_unambiguous_form(text):
 def test_a_fraction_of_a_second_is_kept():
     """Fractions order two arms within a second."""
     assert parse_arm_at("2026-11-23T10:13:00.000000001Z") == NOW_NS + 1
+    assert parse_arm_at("2026-11-23T10:13:00.5Z") == NOW_NS + NS_PER_S // 2
 
 
 @given(st.text(), st.text(), st.text(), st.integers(0, 2**62), st.integers(0, 2**62))

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from interlock_core import settings
-from interlock_core.common_settings import SHARED, check_shared
+from interlock_core.common_settings import SHARED, check_shared, commit_id
 from interlock_core.digest import config_sha256
 from interlock_core.settings import ConfigError, Setting, load
 
@@ -92,3 +92,22 @@ def test_the_description_names_every_setting():
     text = settings.describe(SPEC)
     assert all(setting.name in text for setting in SPEC)
     assert "NAME_FILE" in text
+
+
+@pytest.mark.parametrize("raw", ["unknown", "abc1234", "a" * 40])
+def test_a_commit_is_hex_or_unknown(raw):
+    """Abbreviated or whole."""
+    assert commit_id(raw) == raw
+
+
+@pytest.mark.parametrize("raw", ["", "abc123", "a" * 41, "ABC1234", "main", "abc1234\n"])
+def test_anything_else_is_no_commit(raw):
+    """Neither a branch nor a tag: those move."""
+    with pytest.raises(ValueError, match="expected 7 to 40"):
+        commit_id(raw)
+
+
+def test_the_commit_is_no_part_of_the_configuration():
+    """Two builds of one configuration have one digest."""
+    values = load(SHARED, {})
+    assert config_sha256(values) == config_sha256({**values, "interlock_commit": "a" * 40})

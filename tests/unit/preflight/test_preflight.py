@@ -267,7 +267,25 @@ def test_no_checkout_is_said(tmp_path):
     context, _ = make(tmp_path)
     (finding,) = git.run(context)
     assert finding.verdict is Verdict.WARN
-    assert "not looked at" in finding.seen
+    assert "unknown" in finding.seen
+
+
+def test_an_image_knows_what_it_was_built_from(tmp_path):
+    """Without a checkout, the commit that was built in is the answer."""
+    context, _ = make(tmp_path, INTERLOCK_COMMIT="a" * 40)
+    (finding,) = git.run(context)
+    assert finding.verdict is Verdict.PASS
+    assert "aaaaaaaaaaaa, as it was built" in finding.seen
+
+
+def test_a_stack_of_another_checkout_is_a_doubt(tmp_path, monkeypatch):
+    """What was looked at must be what runs; an abbreviation is the same commit."""
+    monkeypatch.setattr(git, "_git", lambda *_: "a" * 40)
+    context, _ = make(tmp_path, INTERLOCK_COMMIT="b" * 40)
+    (finding,) = git.run(context)
+    assert (finding.verdict, "running bbbbbbb" in finding.seen) == (Verdict.WARN, True)
+    context, _ = make(tmp_path, INTERLOCK_COMMIT="a" * 7)
+    assert len(git.run(context)) == 2
 
 
 @pytest.mark.parametrize(

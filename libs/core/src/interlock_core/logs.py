@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from interlock_core.clock import rfc3339, wall_ns
+from interlock_core.redaction import Redactor
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_MIN_SECRET_CHARS = 6
 
 
 class JsonFormatter(logging.Formatter):
@@ -20,7 +20,7 @@ class JsonFormatter(logging.Formatter):
     def __init__(self, service: str, secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._service = service
-        self._secrets = tuple(s for s in secrets if len(s) >= _MIN_SECRET_CHARS)
+        self._redactor = Redactor(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for one record, extra fields included."""
@@ -33,10 +33,7 @@ class JsonFormatter(logging.Formatter):
         fields.update({k: v for k, v in vars(record).items() if k not in _STANDARD})
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        line = json.dumps(fields, default=str, ensure_ascii=False)
-        for secret in self._secrets:
-            line = line.replace(secret, "[redacted]")
-        return line
+        return self._redactor.text(json.dumps(fields, default=str, ensure_ascii=False))
 
 
 def configure(service: str, level: str = "INFO", secrets: Iterable[str] = ()) -> logging.Logger:

@@ -152,6 +152,11 @@ def path(raw: str) -> Path:
     return Path(raw)
 
 
+def optional_path(raw: str) -> Path | None:
+    """Accept a file-system path; empty means None."""
+    return Path(raw) if raw else None
+
+
 def http_url(raw: str) -> str:
     """Accept an http or https URL without a trailing slash, credentials, query or fragment."""
     if not re.fullmatch(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?(/[A-Za-z0-9._\-/]*)?", raw):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interlock_gatekeeper.closed_files import ClosedFileError, read_closed
 from interlock_gatekeeper.settings import LIVE_SECRETS, GateSettings
 
 MIN_CHARS = 16
-MAX_BYTES = 4096
 PLACEHOLDERS = ("changeme", "placeholder", "your_", "xxxx", "example", "<")
 
 
@@ -62,28 +60,26 @@ def open_vault(settings: GateSettings) -> Vault | None:
     missing = [name for name in LIVE_SECRETS if name not in settings.secret_files]
     if missing:
         raise VaultError(f"set {', '.join(f'{name}_FILE' for name in missing)} as well")
-    keys = _read_all(settings.secret_files)
+    keys = _read_all(settings.secret_files, settings.key_files_uid)
+    if len(set(keys.values())) < len(keys):
+        raise VaultError(f"two of {', '.join(sorted(keys))} are equal: one is in a wrong file")
     return Vault(
         upbit=KeyPair(keys["UPBIT_ACCESS_KEY"], keys["UPBIT_SECRET_KEY"]),
         binance=KeyPair(keys["BINANCE_API_KEY"], keys["BINANCE_API_SECRET"]),
     )
 
 
-def _read_all(files: Mapping[str, Path]) -> dict[str, str]:
-    return {name: _read(name, path) for name, path in files.items()}
+def _read_all(files: Mapping[str, Path], uid: int) -> dict[str, str]:
+    return {name: _read(name, path, uid) for name, path in files.items()}
 
 
-def _read(name: str, path: Path) -> str:
+def _read(name: str, path: Path, uid: int) -> str:
     try:
-        with path.open("rb") as handle:
-            mode = stat.S_IMODE(os.fstat(handle.fileno()).st_mode)
-            raw = handle.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise VaultError(f"{name}_FILE: cannot read {path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise VaultError(f"{name}_FILE: {path} has mode {mode:04o}; run chmod 0400 on it")
+        raw = read_closed(path, forbidden=0o077, uid=uid)
+    except ClosedFileError as error:
+        raise VaultError(f"{name}_FILE: {error}") from error
     text = raw.decode("ascii", errors="replace").strip()
-    if len(raw) > MAX_BYTES or len(text) < MIN_CHARS or not text.isprintable():
+    if len(text) < MIN_CHARS or not (raw.isascii() and text.isprintable()):
         raise VaultError(f"{name}_FILE: {path} does not hold a key")
     if any(word in text.lower() for word in PLACEHOLDERS):
         raise VaultError(f"{name}_FILE: {path} holds a placeholder")

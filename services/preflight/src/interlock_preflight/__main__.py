@@ -13,7 +13,7 @@ from rich.console import Console
 from interlock_core import logs
 from interlock_core.clock import SystemClock
 from interlock_core.settings import ConfigError, describe, environment
-from interlock_preflight import record, runner, show
+from interlock_preflight import attest, record, runner, show
 from interlock_preflight.context import Context
 from interlock_preflight.settings import SPEC, PreflightSettings, read_settings
 
@@ -36,7 +36,11 @@ def main() -> None:
     except ConfigError as error:
         print("\n".join(error.problems), file=sys.stderr)  # noqa: T201 - the user's own terminal
         sys.exit(EXIT_USAGE)
-    sys.exit(_run(settings, real=arguments.real))
+    try:
+        sys.exit(_run(settings, real=arguments.real))
+    except attest.AttestError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the user's own terminal
+        sys.exit(EXIT_FAILED)
 
 
 def _run(settings: PreflightSettings, *, real: bool) -> int:
@@ -44,13 +48,16 @@ def _run(settings: PreflightSettings, *, real: bool) -> int:
     logs.configure("preflight", settings.log_level, hidden)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     console = Console(width=None if sys.stdout.isatty() else show.LOG_WIDTH)
+    attest.withdraw(settings)
+    clock = SystemClock()
+    began_wall_ns = clock.wall_ns()
     with httpx.Client(trust_env=False, follow_redirects=False) as http:
-        context = Context(settings, real, http, SystemClock(), Path.cwd())
-        report = runner.run(context)
+        report = runner.run(Context(settings, real, http, clock, Path.cwd()))
     show.show(report, console)
     path = record.to_file(report, settings.runs_dir)
     if settings.postgres_dsn:
         record.to_postgres(report, settings.postgres_dsn)
+    attest.attest(report, settings, began_wall_ns=began_wall_ns)
     if path is not None and console.is_terminal:
         console.print(f"report: {path}")
     return 0 if report.ok else EXIT_FAILED

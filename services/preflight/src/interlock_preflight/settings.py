@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interlock_core.common_settings import LOG_LEVEL, POSTGRES_DSN, REDIS_URL, SHARED, check_shared
+from interlock_core.common_settings import (
+    ATTESTATION,
+    LOG_LEVEL,
+    POSTGRES_DSN,
+    REDIS_URL,
+    SHARED,
+    check_shared,
+)
 from interlock_core.digest import config_sha256
 from interlock_core.settings import ConfigError, Setting, http_url, load, optional_text, path
 
@@ -18,6 +25,7 @@ SPEC = (
     LOG_LEVEL,
     POSTGRES_DSN,
     REDIS_URL,
+    *ATTESTATION,
     Setting(
         "GATEKEEPER_URL", http_url, "http://127.0.0.1:8081", "address of the gatekeeper's health"
     ),
@@ -41,6 +49,9 @@ class PreflightSettings:
     simvenues_url: str
     gatekeeper_url: str
     runs_dir: Path
+    commit: str
+    attestation_file: Path | None
+    attestation_key_file: Path | None
     config_sha256: str
     postgres_dsn: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
@@ -70,6 +81,9 @@ def read_settings(environ: Mapping[str, str]) -> PreflightSettings:
         simvenues_url=values["simvenues_url"],
         gatekeeper_url=values["gatekeeper_url"],
         runs_dir=values["runs_dir"],
+        commit=values["interlock_commit"],
+        attestation_file=values["attestation_file"],
+        attestation_key_file=values["attestation_key_file"],
         config_sha256=config_sha256(values),
         postgres_dsn=values["postgres_dsn"],
         redis_url=values["redis_url"],

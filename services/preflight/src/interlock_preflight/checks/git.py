@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
+from interlock_core.common_settings import UNKNOWN_COMMIT
 from interlock_core.wire.preflight import CheckReport
 from interlock_preflight.context import Context, Findings
 
@@ -15,14 +16,22 @@ HARMLESS = ("secrets/paper/", ".env.example")
 
 def run(context: Context) -> list[CheckReport]:
     """Check commit and cleanliness of the checkout, and that no secret file is tracked."""
-    commit = _git(context, "rev-parse", "--short=12", "HEAD")
+    commit, built = _git(context, "rev-parse", "HEAD"), context.settings.commit
     if commit is None:
-        return [
-            FIND.doubt("commit", "not a git checkout: not looked at", "compare the image's digest")
-        ]
+        return [_built(built)]
+    if built != UNKNOWN_COMMIT and not commit.startswith(built):
+        seen = f"running {built[:12]}, checked out is {commit[:12]}"
+        return [FIND.doubt("commit", seen, "start the stack of this checkout")]
     changed = (_git(context, "status", "--porcelain") or "").splitlines()
     tracked = (_git(context, "ls-files", "secrets", ".env", ".env.*") or "").splitlines()
-    return [_clean(commit, len(changed)), _tracked(tracked)]
+    return [_clean(commit[:12], len(changed)), _tracked(tracked)]
+
+
+def _built(commit: str) -> CheckReport:
+    """An image holds committed code and no file of secrets: there is nothing more to look at."""
+    if commit == UNKNOWN_COMMIT:
+        return FIND.doubt("commit", "no git checkout, commit unknown", "set INTERLOCK_COMMIT")
+    return FIND.good("commit", f"{commit[:12]}, as it was built")
 
 
 def _clean(commit: str, changed: int) -> CheckReport:
