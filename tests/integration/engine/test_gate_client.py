@@ -184,12 +184,13 @@ async def test_a_veto_about_the_session_ends_it(rig, code):
     [
         "drop",
         web.Response(status=500, text="Internal Server Error"),
+        problem(503, "INTERNAL", "see the log"),
         web.Response(status=200, text="{}"),
         web.Response(status=302, headers={"Location": "/"}),
         replace(RESULT, intent_id="intent-other"),
         UNKNOWN,
     ],
-    ids=["drop", "500", "empty", "redirect", "other", "unknown"],
+    ids=["drop", "500", "503", "empty", "redirect", "other", "unknown"],
 )
 async def test_what_proves_nothing_is_in_doubt_and_sent_once(rig, answer):
     script, client, _, _ = rig

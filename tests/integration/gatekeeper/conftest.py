@@ -16,12 +16,15 @@ import pytest
 from tests.integration.gatekeeper.scripted_venue import ScriptedVenue
 
 from interlock_core.clock import SystemClock, rfc3339
-from interlock_core.wire import gate, strict
+from interlock_core.wire import attestation, gate, strict
+from interlock_core.wire.attestation import Attestation
 from interlock_core.wire.gate import SessionGranted, SessionOpen
 from interlock_gatekeeper.app import App
 from interlock_gatekeeper.settings import LIVE_SECRETS, read_settings
-from interlock_gatekeeper.vault import open_vault
+from interlock_gatekeeper.vault import PAPER_VAULT, open_vault
 
+COMMIT = "a" * 40
+LIVE_KEY = "0123456789abcdef"
 PERP_BTC, UPBIT_BTC = "BINANCE_PERP:BTCUSDT", "UPBIT:KRW-BTC"
 
 
@@ -59,17 +62,64 @@ TICKERS = [{"symbol": "BTCUSDT", "bidPrice": "9999.9", "askPrice": "10000.0"}]
 POST, QUERY, FILLS = "POST /fapi/v1/order", "GET /fapi/v1/order", "GET /fapi/v1/userTrades"
 
 
+def open_for_business(venue):
+    """Let a scripted venue have two markets and fill every order."""
+    venue.script["GET /upbit/v1/market/all"].append(says(MARKETS))
+    venue.script["GET /upbit/v1/orderbook"].append(says(BOOKS))
+    venue.script["GET /fapi/v1/exchangeInfo"].append(says(EXCHANGE_INFO))
+    venue.script["GET /fapi/v1/ticker/bookTicker"].append(says(TICKERS))
+    venue.script[POST].append(says({"orderId": 7, "executedQty": "0.001", "status": "FILLED"}))
+    fill = {"qty": "0.001", "price": "9999", "commission": "0.005", "commissionAsset": "USDT"}
+    venue.script[FILLS].append(says([fill]))
+    open_accounts(venue)
+
+
+def open_accounts(venue):
+    """Let both accounts hold money and nothing else, on keys that may trade and no more."""
+    script = venue.script
+    wallet = {"asset": "USDT", "walletBalance": "100000", "availableBalance": "100000"}
+    for path, body in {
+        "GET /upbit/v1/accounts": [{"currency": "KRW", "balance": "100000000", "locked": "0"}],
+        "GET /upbit/v1/orders/open": [],
+        "DELETE /upbit/v1/orders/open": {
+            "success": {"count": 0, "orders": []},
+            "failed": {"count": 0, "orders": []},
+        },
+        "GET /upbit/v1/api_keys": [
+            {"access_key": key, "expire_at": "2099-01-01T00:00:00+09:00"}
+            for key in (PAPER_VAULT.upbit.key, LIVE_KEY + "UPBIT_ACCESS_KEY")
+        ],
+        "GET /upbit/v1/trades/ticks": [],
+        "GET /fapi/v3/account": {"assets": [wallet], "positions": []},
+        "GET /fapi/v1/openOrders": [],
+        "GET /fapi/v1/openAlgoOrders": [],
+        "DELETE /fapi/v1/allOpenOrders": {"code": 200, "msg": "done"},
+        "DELETE /fapi/v1/algoOpenOrders": {"code": 200, "msg": "done"},
+        "GET /fapi/v1/accountConfig": {"dualSidePosition": False},
+        "GET /fapi/v1/symbolConfig": [
+            {"symbol": "BTCUSDT", "leverage": 1, "marginType": "ISOLATED"}
+        ],
+        "GET /sapi/v1/account/apiRestrictions": {
+            "enableSpotAndMarginTrading": True,
+            "enableFutures": True,
+            "enableWithdrawals": False,
+            "ipRestrict": True,
+        },
+    }.items():
+        script[path].append(says(body))
+    out_of_scope = {"error": {"name": "out_of_scope", "message": "no"}}
+    script["GET /upbit/v1/pockets/api_keys"].append(says(out_of_scope, 403))
+    script["GET /fapi/v1/time"].append(
+        lambda: says({"serverTime": SystemClock().wall_ns() // 1_000_000})
+    )
+    script["DELETE /upbit/v1/order"].append(says({"error": {"name": "order_not_found"}}, 404))
+    script["DELETE /fapi/v1/order"].append(says({"code": -2011, "msg": "Unknown order sent."}, 400))
+
+
 @pytest.fixture
 async def venue():
     async with ScriptedVenue() as made:
-        made.script["GET /upbit/v1/market/all"].append(says(MARKETS))
-        made.script["GET /upbit/v1/orderbook"].append(says(BOOKS))
-        made.script["GET /fapi/v1/exchangeInfo"].append(says(EXCHANGE_INFO))
-        made.script["GET /fapi/v1/ticker/bookTicker"].append(says(TICKERS))
-        ended = {"orderId": 7, "executedQty": "0.001", "status": "FILLED"}
-        made.script[POST].append(says(ended))
-        fill = {"qty": "0.001", "price": "9999", "commission": "0.005", "commissionAsset": "USDT"}
-        made.script[FILLS].append(says([fill]))
+        open_for_business(made)
         yield made
 
 
@@ -233,14 +283,65 @@ async def paper(venue, tmp_path):
         yield stack
 
 
-def live_environment(folder: Path):
-    environ = {"ARBITRAGE_ENV": "live", "STAGE": "smoke"}
+def live_environment(folder: Path, dsn=""):
+    """Return settings of a live gatekeeper on the scripted venue, with keys and an attestation."""
+    environ = {
+        "ARBITRAGE_ENV": "live",
+        "STAGE": "smoke",
+        "INTERLOCK_COMMIT": COMMIT,
+        "POSTGRES_DSN": dsn,
+        "ATTESTATION_FILE": str(folder / "attestation"),
+        "ATTESTATION_KEY_FILE": str(folder / "attestation-key"),
+    }
+    key = folder / "attestation-key"
+    key.write_text("k" * 64)
+    key.chmod(0o400)
     for name in LIVE_SECRETS:
         file = folder / name
-        file.write_text("0123456789abcdef" + name)
+        file.write_text(LIVE_KEY + name)
         file.chmod(0o400)
         environ[f"{name}_FILE"] = str(file)
     return environ
+
+
+def attest(environ, **changes):
+    """Write what the preflight writes after seven passed checks."""
+    values = {
+        "schema": 1,
+        "at_wall_ns": SystemClock().wall_ns(),
+        "config_sha256": read_settings(environ).config_sha256,
+        "commit": COMMIT,
+        "passed": attestation.CHECKS,
+        "report_id": "test",
+        **changes,
+    }
+    key = attestation.key_in(Path(environ["ATTESTATION_KEY_FILE"]).read_bytes())
+    file = Path(environ["ATTESTATION_FILE"])
+    file.unlink(missing_ok=True)
+    file.write_bytes(attestation.seal(Attestation(**values), key))
+    file.chmod(0o440)
+
+
+async def until_flat(stack):
+    """Wait until the halt of the start has proven that nothing is left."""
+    async with asyncio.timeout(20):
+        while not (await stack.health.get("/health")).json()["flat"]:
+            await asyncio.sleep(0.05)
+
+
+async def ready_to_arm(stack):
+    """Report a passed drill, and wait until every condition but the operator's facts holds."""
+    uds = httpx.AsyncHTTPTransport(uds=stack.environ["OPERATOR_SOCKET"])
+    report = {"passed": True, "drills": 1, "deny_p99_ms": 1.0, "cancel_p99_ms": 1.0}
+    async with httpx.AsyncClient(transport=uds, base_url="http://operator") as operator:
+        assert (await operator.post("/v1/drill", json=report)).status_code == 200
+    answer = await stack.health.get("/health/ready")
+    for _ in range(400):
+        if answer.status_code == 200:
+            return
+        await asyncio.sleep(0.05)
+        answer = await stack.health.get("/health/ready")
+    pytest.fail(f"not ready to arm: {answer.json()['reasons']}")
 
 
 def facts(**changes):

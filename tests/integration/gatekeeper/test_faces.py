@@ -4,11 +4,22 @@ import asyncio
 import json
 import os
 import re
+import signal
 import stat
 from pathlib import Path
 
 import pytest
-from tests.integration.gatekeeper.conftest import POST, facts, gatekeeper, live_environment
+from tests.integration.gatekeeper.conftest import (
+    POST,
+    attest,
+    facts,
+    gatekeeper,
+    live_environment,
+    ready_to_arm,
+    until_flat,
+)
+from tests.integration.gatekeeper.test_mirror import migrated  # noqa: F401 - a fixture
+from tests.integration.migrate.conftest import database, server  # noqa: F401 - fixtures
 
 from interlock_core.wire import gate
 from interlock_gatekeeper import journal
@@ -27,7 +38,7 @@ async def test_a_session_an_order_an_end(paper, venue):
     assert again.json() == answer.json()
     assert (await paper.engine.call("GET", f"{gate.PATH_ORDERS}/nothing-0001")).status_code == 404
     assert (await paper.engine.call("DELETE", gate.PATH_SESSION)).status_code == 200
-    assert (await paper.engine.order("intent-0002")).json()["code"] == "AUTH"
+    assert (await paper.engine.order("intent-0002")).json()["code"] == "NOT_LIVE"
     assert venue.count(POST) == 1
 
 
@@ -89,7 +100,7 @@ async def test_kill_from_every_side_latches(paper, venue):
     assert (await paper.engine.beat()).status_code == 423
     assert (await paper.engine.open("session-2")).status_code == 423
     assert (await paper.ctl("state"))[0] == 4
-    code, output = await paper.ctl("reset")
+    code, output = await paper.ctl("reset", "--cause", "OPERATOR")
     assert code == 3
     assert "RESET_DWELL" in output
     assert venue.count(POST) == 0
@@ -102,6 +113,41 @@ async def test_the_engine_may_kill_without_a_session(paper):
     assert (await paper.armed())[1]["state"] == "KILLED"
 
 
+async def until_killed(stack):
+    async with asyncio.timeout(5):
+        while (await stack.armed())[1]["state"] != "KILLED":
+            await asyncio.sleep(0.02)
+    return (await stack.health.get("/health")).json()["cause"]
+
+
+async def test_a_signal_kills(paper):
+    """SIGUSR1 needs nothing but the process."""
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert await until_killed(paper) == "SIGNAL"
+
+
+async def test_a_file_kills_while_it_lies_there(venue, tmp_path):
+    """Within a tick, and also at a start: whoever put it there is heard first."""
+    file = tmp_path / "KILL"
+    async with gatekeeper(venue, tmp_path / "one", KILL_FILE=str(file)) as stack:
+        assert (await stack.armed())[1]["state"] == "PAPER"
+        file.touch()
+        assert await until_killed(stack) == "KILL_FILE"
+    async with gatekeeper(venue, tmp_path / "two", KILL_FILE=str(file)) as stack:
+        assert (await stack.armed())[1]["state"] == "KILLED"
+
+
+async def test_a_flood_of_malformed_requests_kills(paper):
+    """A hundred in a minute on the engine's socket: whoever that is, it is no engine of ours."""
+    for _ in range(20):
+        batch = [paper.engine.http.post("/v1/orders", content=b"x") for _ in range(6)]
+        await asyncio.gather(*batch)
+        if (await paper.armed())[1]["state"] == "KILLED":
+            break
+        await asyncio.sleep(0.3)
+    assert await until_killed(paper) == "FLOOD"
+
+
 async def test_paper_arms_nothing(paper):
     """ARM_NO_SECRETS with the best of facts."""
     code, output = await paper.ctl("arm", "--stage", "smoke", **facts())
@@ -110,10 +156,10 @@ async def test_paper_arms_nothing(paper):
 
 
 async def test_the_console_shows_and_kills_only_with_its_own_token(paper):
-    """A page without scripts; a foreign form cannot press its button."""
+    """A foreign form cannot press its button, and no other path does anything."""
     page = await paper.console.get("/")
     assert "PAPER" in page.text
-    assert "<script" not in page.text
+    assert "UPBIT" in page.text
     refused = await paper.console.post("/kill", data={"token": "guess"})
     assert refused.status_code == 403
     assert (await paper.armed())[1]["state"] == "PAPER"
@@ -123,6 +169,28 @@ async def test_the_console_shows_and_kills_only_with_its_own_token(paper):
     pressed = await paper.console.post("/kill", data={"token": token})
     assert pressed.status_code == 303
     assert "KILLED" in (await paper.console.get("/")).text
+
+
+async def test_the_console_streams_the_state_and_ends_with_the_gatekeeper(paper):
+    """A kill is shown without asking again; an open stream does not hold up the stop."""
+    async with paper.console.stream("GET", "/events") as stream:
+        lines = stream.aiter_lines()
+        async with asyncio.timeout(5):
+            await line_with(lines, "<h1>PAPER</h1>")
+        await paper.engine.http.post(gate.PATH_KILL, content=b'{"reason":"guard"}')
+        async with asyncio.timeout(5):
+            await line_with(lines, "<h1>KILLED</h1>")
+        paper.app.stop()
+        async with asyncio.timeout(5):
+            assert await line_with(lines, "nothing says this") is None
+
+
+async def line_with(lines, text):
+    """Return the next line with a text, or None where the stream ends before."""
+    async for line in lines:
+        if text in line:
+            return line
+    return None
 
 
 async def test_the_health_port_changes_nothing(paper):
@@ -158,12 +226,15 @@ async def test_another_user_is_refused_before_anything_is_read(venue, tmp_path):
         assert (await stack.armed())[1]["state"] == "PAPER"
 
 
-async def test_the_live_road_from_disarmed_to_disarmed(venue, tmp_path):
+async def test_the_live_road_from_disarmed_to_disarmed(venue, tmp_path, migrated):  # noqa: F811
     """Disarmed 423; armed by the operator; a session; its end; the same time arms no more."""
-    environ = live_environment(tmp_path)
+    dsn = migrated.dsn(user="gatekeeper", password="pw-of-gatekeeper")
+    environ = live_environment(tmp_path, dsn)
+    attest(environ)
     async with gatekeeper(venue, tmp_path / "state", **environ) as stack:
-        used = facts()
         assert (await stack.armed())[0] == 423
+        await ready_to_arm(stack)
+        used = facts()
         assert (await stack.engine.open(stage="smoke")).json()["code"] == "NOT_ARMED"
         code, output = await stack.ctl("arm", "--stage", "smoke", **facts(LIVE_ARM_ACK="yes"))
         assert (code, "ARM_ACK" in output) == (3, True)
@@ -180,14 +251,16 @@ async def test_the_live_road_from_disarmed_to_disarmed(venue, tmp_path):
         assert "ARM_BAD_STATE" in output  # the fill left a position: not flat
         code, output = await stack.ctl("audit", "verify", ARBITRAGE_ENV="live")
         assert code == 0, output
-    log = (tmp_path / "state" / journal.FILE_NAME).read_text()
-    assert "0123456789abcdef" not in log
+        assert "agree" in output
+    for file in journal.files(tmp_path / "state"):
+        assert "0123456789abcdef" not in file.read_text()
 
 
 async def test_a_time_before_the_first_start_arms_nothing(venue, tmp_path):
     """With an empty journal nobody knows which times were used: only later ones arm."""
     before = facts()
     async with gatekeeper(venue, tmp_path / "state", **live_environment(tmp_path)) as stack:
+        await until_flat(stack)
         code, output = await stack.ctl("arm", "--stage", "smoke", **before)
         assert (code, "ARM_REPLAY" in output) == (3, True)
 
@@ -204,7 +277,7 @@ async def test_a_broken_journal_is_never_armed(venue, tmp_path):
     """A changed line: KILLED, 503, and the audit says where."""
     async with gatekeeper(venue, tmp_path) as stack:
         await stack.engine.open()
-    file = tmp_path / journal.FILE_NAME
+    (file,) = journal.files(tmp_path)
     file.write_text(file.read_text().replace('"epoch":1', '"epoch":2'))
     async with gatekeeper(venue, tmp_path) as stack:
         status, body = await stack.armed()
@@ -212,7 +285,7 @@ async def test_a_broken_journal_is_never_armed(venue, tmp_path):
         assert (await stack.health.get("/health/live")).status_code == 503
         code, output = await stack.ctl("audit", "verify")
         assert code == 1
-        assert "BROKEN: line" in output
+        assert "BROKEN: journal-" in output
 
 
 async def test_a_silent_venue_is_not_armed(venue, tmp_path):
@@ -235,6 +308,7 @@ async def test_an_order_in_doubt_answers_202_until_it_is_proven(paper, venue):
     assert (answer.status_code, answer.json()["outcome"]) == (202, "unknown")
     again = await paper.engine.call("GET", f"{gate.PATH_ORDERS}/intent-0001")
     assert again.status_code == 202
-    assert (await paper.engine.order("intent-0002")).json()["code"] == "UNKNOWN_LIMIT"
+    other = await paper.engine.order("intent-0002", price="9999.9", group_id="group-0002")
+    assert other.json()["code"] in ("UNKNOWN_LIMIT", "HOLD")
     report = json.loads((await paper.ctl("state", "--json"))[1])
     assert len(report["unknown_orders"]) == 1

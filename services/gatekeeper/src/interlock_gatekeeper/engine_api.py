@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from starlette.applications import Starlette
@@ -21,28 +22,22 @@ from interlock_core.wire.gate import (
     Outcome,
     SessionGranted,
     SessionOpen,
+    Telemetry,
 )
 from interlock_core.wire.strict import SchemaError
+from interlock_gatekeeper.accounts import Accounts
 from interlock_gatekeeper.auth import Peer, SessionKey
 from interlock_gatekeeper.gateway import Gateway
-from interlock_gatekeeper.machine import Refusal
 from interlock_gatekeeper.market import Market
-from interlock_gatekeeper.metrics import Metrics
 from interlock_gatekeeper.policy import Denied
+from interlock_gatekeeper.recorder import Refusal
 from interlock_gatekeeper.server import message, new_key, read_body, refuse
 from interlock_gatekeeper.state import OpenOrder, Session
 
 log = logging.getLogger(__name__)
 
-OK, ACCEPTED, FORBIDDEN, NOT_FOUND, CONFLICT, LOCKED, UNAVAILABLE = (
-    200,
-    202,
-    403,
-    404,
-    409,
-    423,
-    503,
-)
+OK, ACCEPTED, FORBIDDEN, NOT_FOUND, CONFLICT = 200, 202, 403, 404, 409
+LOCKED, TOO_MANY, UNAVAILABLE = 423, 429, 503
 
 _STATUS = {
     "SESSION_BUSY": CONFLICT,
@@ -53,6 +48,8 @@ _STATUS = {
     DenyReason.KILLED: LOCKED,
     DenyReason.AUDIT: UNAVAILABLE,
     DenyReason.INTERNAL: UNAVAILABLE,
+    DenyReason.RATE: TOO_MANY,
+    DenyReason.SYMBOL_RATE: TOO_MANY,
 }
 
 
@@ -64,11 +61,11 @@ class EngineApi:
     """Handlers of the engine's socket."""
 
     def __init__(
-        self, gateway: Gateway, market: Market, metrics: Metrics, *, engine_uid: int
+        self, gateway: Gateway, market: Market, accounts: Accounts, *, engine_uid: int
     ) -> None:
         self._gateway = gateway
         self._market = market
-        self._metrics = metrics
+        self._accounts = accounts
         self._engine_uid = engine_uid
         self._key: SessionKey | None = None
 
@@ -88,14 +85,15 @@ class EngineApi:
         )
 
     async def _auth_failed(self, _request: Request, error: Exception) -> Response:
-        self._metrics.decisions.labels(DenyReason.AUTH).inc()
-        log.warning("request refused", extra={"code": DenyReason.AUTH, "why": str(error)})
-        return refuse(FORBIDDEN, DenyReason.AUTH, str(error))
+        return await self._refuse(DenyReason.AUTH, str(error))
 
     async def _bad_schema(self, _request: Request, error: Exception) -> Response:
-        self._metrics.decisions.labels(DenyReason.BAD_SCHEMA).inc()
-        log.warning("request refused", extra={"code": DenyReason.BAD_SCHEMA, "why": str(error)})
-        return refuse(FORBIDDEN, DenyReason.BAD_SCHEMA, str(error))
+        return await self._refuse(DenyReason.BAD_SCHEMA, str(error))
+
+    async def _refuse(self, code: DenyReason, why: str) -> Response:
+        log.warning("request refused", extra={"code": code, "why": why})
+        await self._gateway.refuse_request(code, why)
+        return refuse(FORBIDDEN, code, why)
 
     def _check_peer(self, request: Request) -> None:
         peer: Peer = request.state.peer
@@ -118,15 +116,14 @@ class EngineApi:
         """Open the one session this arm allows; the answer carries its key."""
         self._check_peer(request)
         asked = strict.decode(SessionOpen, await read_body(request))
-        opened = await self._gateway.open_session(asked)
+        await asyncio.gather(self._market.poll_all(asked.instruments), self._accounts.read_all())
+        allocation = self._accounts.allocation(asked.instruments)
+        opened = await self._gateway.open_session(asked, allocation)
         if isinstance(opened, Refusal):
             return _refused(opened)
+        self._accounts.begin(opened)
         self._key = SessionKey(opened.epoch, new_key())
-        await self._market.poll_all()
-        granted = await self._gateway.heartbeat(opened.epoch)
-        if isinstance(granted, Refusal):
-            return _refused(granted)
-        return message(self._grant(granted, self._key))
+        return message(self._grant(opened, self._key))
 
     def _grant(self, session: Session, key: SessionKey) -> SessionGranted:
         now_ns = self._gateway.now().boot_ns
@@ -138,26 +135,27 @@ class EngineApi:
             lease_ms=(session.lease_until_ns - now_ns) // 1_000_000,
             hard_deadline_ms=None if hard is None else (hard - now_ns) // 1_000_000,
             state=self._gateway.state.phase_name,
-            order_cap_usd=session.order_cap_usd,
-            gross_cap_usd=session.gross_cap_usd,
+            order_cap_usd=session.caps.order_usd,
+            gross_cap_usd=session.caps.gross_usd,
         )
 
     async def close_session(self, request: Request) -> Response:
         """End the session in an orderly way."""
         await self._authenticated(request)
         await self._gateway.close_session("engine")
-        self._key = None
         return Response(status_code=OK)
 
     async def heartbeat(self, request: Request) -> Response:
         """Renew the lease."""
-        strict.decode(Heartbeat, await self._authenticated(request))
-        renewed = await self._gateway.heartbeat(int(request.headers[gate.HEADER_EPOCH]))
+        telemetry = _telemetry(await self._authenticated(request))
+        epoch = int(request.headers[gate.HEADER_EPOCH])
+        renewed = await self._gateway.heartbeat(epoch, telemetry)
         if isinstance(renewed, Refusal):
             return _refused(renewed)
         left_ms = (renewed.lease_until_ns - self._gateway.now().boot_ns) // 1_000_000
         state = self._gateway.state.phase_name
-        return message(HeartbeatAck(renewed.epoch, left_ms, state, hold=False))
+        hold = self._gateway.state.hold is not None
+        return message(HeartbeatAck(renewed.epoch, left_ms, state, hold=hold))
 
     async def order(self, request: Request) -> Response:
         """Check one order and send it, or veto it."""
@@ -171,9 +169,11 @@ class EngineApi:
         return message(answer)
 
     async def known_order(self, request: Request) -> Response:
-        """Say what became of an intent; IOC orders never rest, so DELETE has nothing to cancel."""
+        """Say what became of an intent; DELETE first asks the venue to cancel what may be open."""
         await self._authenticated(request)
         intent_id = request.path_params["intent_id"]
+        if request.method == "DELETE":
+            await self._gateway.cancel(intent_id)
         known = self._gateway.known(intent_id)
         if known is None:
             return refuse(NOT_FOUND, "NOT_FOUND", "no such intent")
@@ -205,6 +205,14 @@ class EngineApi:
         asked = strict.decode(KillRequest, await read_body(request))
         await self._gateway.kill("ENGINE", f"engine: {asked.reason[:100]}")
         return Response(status_code=OK)
+
+
+def _telemetry(body: bytes) -> Telemetry | None:
+    """Return a heartbeat's telemetry, or None where it is not whole: that holds, then kills."""
+    try:
+        return strict.decode(Heartbeat, body).telemetry
+    except SchemaError:
+        return None
 
 
 def _refused(refusal: Refusal) -> Response:

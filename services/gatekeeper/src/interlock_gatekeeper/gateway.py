@@ -7,20 +7,27 @@ durable, recheck, write to the wire in the same tick, read the answer, settle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 
 from interlock_core.arming import ArmRequest
 from interlock_core.clock import Clock, monotonic_ns
 from interlock_core.instrument import Venue, parse_key
 from interlock_core.reasons import DenyReason
-from interlock_core.wire.gate import OrderIntent, OrderResult, SessionOpen
-from interlock_gatekeeper import budget, journal
+from interlock_core.wire.gate import OrderIntent, OrderResult, SessionOpen, Telemetry
+from interlock_gatekeeper import journal, selftest
+from interlock_gatekeeper.arms import Operator
+from interlock_gatekeeper.halting import Halting
 from interlock_gatekeeper.journal import Journal, JournalError, Line
-from interlock_gatekeeper.machine import Known, Machine, Refusal, Submit
+from interlock_gatekeeper.machine import Known, Machine, Submit
 from interlock_gatekeeper.metrics import APPROVED, Metrics
 from interlock_gatekeeper.policy import Denied
+from interlock_gatekeeper.recorder import Refusal
 from interlock_gatekeeper.records import Kind, Record, apply
+from interlock_gatekeeper.self_watch import SelfWatch
 from interlock_gatekeeper.state import Killed, Now, OpenOrder, Session, State
 from interlock_gatekeeper.submit import Submitter
 
@@ -29,6 +36,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.1
 RESOLVE_RETRY_S = 1.0
 STOP_TIMEOUT_S = 8.0
+SELF_TEST_EVERY_S = 60.0
 
 
 class Gateway:
@@ -43,6 +51,7 @@ class Gateway:
         metrics: Metrics,
         boot_id: str,
         submitters: Mapping[Venue, Submitter],
+        halting: Halting,
     ) -> None:
         self.machine = machine
         self.boot_id = boot_id
@@ -50,6 +59,9 @@ class Gateway:
         self._clock = clock
         self._metrics = metrics
         self._submitters = submitters
+        self._halting = halting
+        self._halted = asyncio.Event()
+        self._watch = SelfWatch(self.state, book)
         self._in_flight: dict[str, asyncio.Task[OrderResult | None]] = {}
         self._resolvers: set[asyncio.Task[None]] = set()
 
@@ -70,6 +82,7 @@ class Gateway:
 
         found = self._journal.recover(visit)
         now = self.now()
+        self.state.seen.self.chain_verified = found.defect is None
         if found.defect is not None:
             log.critical("journal is broken", extra={"defect": found.defect})
             self.state.journal_failed = True
@@ -87,7 +100,7 @@ class Gateway:
             },
         )
         apply(self.state, boot)
-        self._append([boot])
+        self._append([replace(boot, before="BOOT", after="BOOT")])
         self.machine.recovered(now)
         await self._commit()
         for order in self.state.unknown_orders:
@@ -108,10 +121,18 @@ class Gateway:
             if record.kind is Kind.KILL:
                 self._metrics.kills.labels(record.data["cause"]).inc()
                 log.critical("killed", extra={"cause": record.data["cause"]})
+                self._halted.set()
+            elif record.kind is Kind.HOLD:
+                self._metrics.holds.labels(record.data["cause"]).inc()
+                log.warning("on hold", extra={"cause": record.data["cause"]})
+            elif record.kind is Kind.CLOSE:
+                self._halted.set()
             if self.state.journal_failed:
                 continue
             try:
-                seq = self._journal.append(record, self.now())
+                seq = self._journal.append(
+                    record, self.now(), before=record.before, after=record.after
+                )
             except JournalError as error:
                 self._fail_journal(error)
         self._metrics.audit_seq.set(seq)
@@ -131,9 +152,10 @@ class Gateway:
         self.machine.kill(self.now(), cause="JOURNAL_FAILED", actor="journal")
         self._append(self.machine.take_records())
 
-    async def arm(self, request: ArmRequest, stage: str, actor: str) -> Refusal | None:
+    async def arm(self, request: ArmRequest, stage: str, operator: Operator) -> Refusal | None:
         """Arm for one session of a stage, durably, or say why not."""
-        refusal = self.machine.arm(request, stage, now=self.now(), actor=actor)
+        self.self_test()
+        refusal = self.machine.arm(request, stage, now=self.now(), operator=operator)
         await self._commit()
         if refusal is None and self.state.journal_failed:
             return Refusal("ARM_AUDIT", "the journal failed while arming: nothing is armed")
@@ -141,8 +163,30 @@ class Gateway:
 
     async def disarm(self, actor: str) -> None:
         """Take an arm back or end the live session."""
-        self.machine.disarm(actor)
+        self.machine.disarm(actor, self.now())
         await self._commit()
+
+    async def renew(self, actor: str) -> Refusal | None:
+        """Renew a continuous session, durably, or say why not."""
+        refusal = self.machine.renew(self.now(), actor)
+        await self._commit()
+        return refusal
+
+    async def drilled(self, *, passed: bool, figures: Mapping[str, float]) -> None:
+        """Record a kill drill."""
+        self.machine.drilled(passed=passed, now=self.now(), **figures)
+        await self._commit()
+
+    def self_test(self) -> None:
+        """Run the must-deny vectors through the running checks; a miss kills."""
+        misses = selftest.run()
+        seen = self.state.seen.self
+        seen.selftest_ns, seen.selftest_misses = self.now().boot_ns, misses
+        if misses:
+            self._metrics.selftest_failures.inc(len(misses))
+            log.critical("self-test failed", extra={"misses": "; ".join(misses)})
+            self.machine.note(Kind.SELFTEST, misses=list(misses))
+            self.machine.kill(self.now(), cause="SELFTEST", actor="self-test")
 
     async def kill(self, cause: str, actor: str) -> None:
         """Set the latch in this tick, then make it durable, then return."""
@@ -151,32 +195,56 @@ class Gateway:
         # A second kill finds the latch set: it, too, returns only when the record is on the disk.
         await self._durable(self._journal.seq)
 
-    async def reset(self, actor: str) -> Refusal | None:
+    async def reset(self, actor: str, *, cause: str, residual: str) -> Refusal | None:
         """Clear the latch, or say why not."""
-        refusal = self.machine.reset(self.now(), actor)
+        refusal = self.machine.reset(self.now(), actor, cause=cause, residual=residual)
         await self._commit()
         if refusal is None and self.state.journal_failed:
             return Refusal("RESET_AUDIT", "the journal failed: restart the gatekeeper")
         return refusal
 
-    async def open_session(self, request: SessionOpen) -> Session | Refusal:
+    async def flatten(self, sha256: str) -> list[OrderResult | None] | Refusal:
+        """Close what a halt left, with reducing orders; return what became of each."""
+        orders = self.machine.flatten(sha256, self.now())
+        if isinstance(orders, Refusal):
+            return orders
+        results = await asyncio.gather(*(self._start(order) for order in orders))
+        self._halted.set()
+        return results
+
+    async def open_session(
+        self, request: SessionOpen, allocation: Mapping[str, Decimal]
+    ) -> Session | Refusal:
         """Open a session durably, or say why not."""
-        opened = self.machine.open_session(request, self.now())
+        opened = self.machine.open_session(request, self.now(), allocation)
         await self._commit()
         if isinstance(opened, Session) and self.state.session is None:
             return Refusal(DenyReason.AUDIT, "the journal failed while opening the session")
         return opened
 
-    async def heartbeat(self, epoch: int) -> Session | Refusal:
+    async def heartbeat(self, epoch: int, telemetry: Telemetry | None) -> Session | Refusal:
         """Renew the lease, or say why not."""
-        renewed = self.machine.heartbeat(epoch, self.now())
+        renewed = self.machine.heartbeat(epoch, self.now(), telemetry)
         await self._commit()
         return renewed
 
     async def close_session(self, cause: str) -> None:
         """End the running session with its cause."""
-        self.machine.close(cause)
+        self.machine.close(cause, self.now())
         await self._commit()
+
+    async def refuse_request(self, code: DenyReason, detail: str) -> None:
+        """Record a request that was refused before it was an order."""
+        self._metrics.decisions.labels(code).inc()
+        self.machine.refuse_request(code, detail, self.now())
+        await self._commit()
+
+    async def cancel(self, intent_id: str) -> None:
+        """Ask the venue to cancel an order that is not proven ended; never refused."""
+        order = self.state.open_orders.get(intent_id)
+        if order is not None:
+            await self._submitter(order).cancel(order)
+            await self._commit()
 
     async def order(self, intent: OrderIntent) -> OrderResult | Denied | None:
         """Return what became of an intent: a result, a veto, or None while it is in doubt."""
@@ -192,15 +260,19 @@ class Gateway:
                 return decision.result or await self._follow(intent.intent_id)
             case Submit():
                 self._metrics.decisions.labels(APPROVED).inc()
-                task = asyncio.create_task(self._send(decision.order))
-                self._in_flight[intent.intent_id] = task
-                task.add_done_callback(lambda _: self._in_flight.pop(intent.intent_id, None))
-                # A caller that goes away must not stop an order that is on its way.
-                return await asyncio.shield(task)
+                return await self._start(decision.order)
 
     async def _follow(self, intent_id: str) -> OrderResult | None:
         task = self._in_flight.get(intent_id)
         return None if task is None else await asyncio.shield(task)
+
+    async def _start(self, order: OpenOrder) -> OrderResult | None:
+        intent_id = order.intent.intent_id
+        task = asyncio.create_task(self._send(order))
+        self._in_flight[intent_id] = task
+        task.add_done_callback(lambda _: self._in_flight.pop(intent_id, None))
+        # A caller that goes away must not stop an order that is on its way.
+        return await asyncio.shield(task)
 
     async def _send(self, order: OpenOrder) -> OrderResult | None:
         records = self.machine.take_records()
@@ -210,7 +282,7 @@ class Gateway:
             result = await submitter.submit(order, durable=lambda: self._durable(sent_seq))
         except Exception:  # an order that may be on its way must end as in doubt, whatever broke
             log.exception("submission failed", extra={"client_order_id": order.client_order_id})
-            self.machine.unknown(order, "internal error")
+            self.machine.unknown(order, "internal error", self.now())
             self.machine.kill(self.now(), cause="INTERNAL", actor="submit")
             result = None
         await self._commit()
@@ -232,17 +304,42 @@ class Gateway:
         return settled.result if settled else self.state.open_orders.get(intent_id)
 
     async def tick(self) -> None:
-        """Let time pass once and show the state to the metrics."""
-        self.machine.tick(self.now())
+        """Let time pass once, ask the triggers, and show the state to the metrics."""
+        now = self.now()
+        self._watch.look(now)
+        self.machine.tick(now)
+        self.machine.guard(now)
+        self.machine.unready(now)
         await self._commit()
         await self._durable(self._journal.seq)
-        self._show()
+        self._metrics.show(self.state, now)
 
     async def run(self) -> None:
-        """Let time pass until cancelled."""
+        """Let time pass and carry halts out, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick_for_ever())
+            group.create_task(self._self_test_for_ever())
+            group.create_task(self._halt_for_ever())
+
+    async def _tick_for_ever(self) -> None:
         while True:
             await self.tick()
             await asyncio.sleep(TICK_S)
+
+    async def _self_test_for_ever(self) -> None:
+        while True:
+            self.self_test()
+            await asyncio.sleep(SELF_TEST_EVERY_S)
+
+    async def _halt_for_ever(self) -> None:
+        while True:
+            if self.machine.sweep_due(self.now()):
+                listing = await self._halting.sweep()
+                self.machine.swept(listing, self.now())
+                await self._commit()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._halted.wait(), TICK_S)
+            self._halted.clear()
 
     async def _resolve_for_ever(self, order: OpenOrder) -> None:
         while order.intent.intent_id in self.state.open_orders:
@@ -264,16 +361,3 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._resolvers, return_exceptions=True)
         await self._commit()
-
-    def _show(self) -> None:
-        state, metrics, now = self.state, self._metrics, self.now()
-        session = state.session
-        metrics.show_phase(state.phase_name)
-        metrics.epoch.set(state.epoch)
-        metrics.reserved.set(float(budget.reserved_usd(state)))
-        exposure = budget.exposure_usd(state)
-        metrics.exposure.set(float("nan") if exposure is None else float(exposure))
-        metrics.unknown.set(len(state.unknown_orders))
-        metrics.limit.set(float(session.gross_cap_usd) if session else 0.0)
-        lease_ns = max(session.lease_until_ns - now.boot_ns, 0) if session else 0
-        metrics.lease.set(lease_ns / 1e9)

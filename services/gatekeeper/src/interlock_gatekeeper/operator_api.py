@@ -13,10 +13,11 @@ from starlette.routing import Route
 from interlock_core.arming import ArmRequest
 from interlock_core.wire import strict
 from interlock_core.wire.strict import SchemaError
+from interlock_gatekeeper.arms import Operator
 from interlock_gatekeeper.auth import Peer
 from interlock_gatekeeper.gateway import Gateway
 from interlock_gatekeeper.health import Health
-from interlock_gatekeeper.machine import Refusal
+from interlock_gatekeeper.recorder import Refusal
 from interlock_gatekeeper.server import document, read_body, refuse
 
 FORBIDDEN, CONFLICT = 403, 409
@@ -26,6 +27,10 @@ PATH_ARM = "/v1/arm"
 PATH_DISARM = "/v1/disarm"
 PATH_KILL = "/v1/kill"
 PATH_RESET = "/v1/reset"
+PATH_RENEW = "/v1/renew"
+PATH_FLATTEN = "/v1/flatten"
+PATH_APPROVE = "/v1/approve"
+PATH_DRILL = "/v1/drill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class ArmMessage:
     arm_at: str
     max_notional_usd: str
     stage: str
+    approval: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,38 @@ class OperatorKill:
     """Set the latch, with a reason for the record."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorReset:
+    """Clear the latch: its cause repeated, and the residual's hash where something is left."""
+
+    cause: str
+    residual: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFlatten:
+    """Close exactly what the residual of this hash lists."""
+
+    residual: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorApproval:
+    """A second person's word for a wish to arm, such as `hour 500`."""
+
+    wish: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrillReport:
+    """What a kill drill measured; milliseconds."""
+
+    passed: bool
+    drills: int
+    deny_p99_ms: float
+    cancel_p99_ms: float
 
 
 class OperatorApi:
@@ -61,6 +99,10 @@ class OperatorApi:
                 Route(PATH_DISARM, self.disarm, methods=["POST"]),
                 Route(PATH_KILL, self.kill, methods=["POST"]),
                 Route(PATH_RESET, self.reset, methods=["POST"]),
+                Route(PATH_RENEW, self.renew, methods=["POST"]),
+                Route(PATH_FLATTEN, self.flatten, methods=["POST"]),
+                Route(PATH_APPROVE, self.approve, methods=["POST"]),
+                Route(PATH_DRILL, self.drill, methods=["POST"]),
             ],
             exception_handlers={SchemaError: _bad_schema},
         )
@@ -73,7 +115,38 @@ class OperatorApi:
         """Arm for one session, or say which condition failed and how to mend it."""
         asked = strict.decode(ArmMessage, await read_body(request))
         facts = ArmRequest(asked.ack, asked.arm_at, asked.max_notional_usd)
-        return self._answer(await self._gateway.arm(facts, asked.stage, _actor(request)))
+        operator = _operator(request, asked.approval)
+        return self._answer(await self._gateway.arm(facts, asked.stage, operator))
+
+    async def approve(self, request: Request) -> Response:
+        """Let a second person approve what another one asked to arm."""
+        asked = strict.decode(OperatorApproval, await read_body(request))
+        gateway = self._gateway
+        return self._answer(gateway.machine.approve(asked.wish, gateway.now(), _operator(request)))
+
+    async def renew(self, request: Request) -> Response:
+        """Give a continuous session more time."""
+        return self._answer(await self._gateway.renew(_actor(request)))
+
+    async def flatten(self, request: Request) -> Response:
+        """Close what a halt left; the answer lists what became of each order."""
+        asked = strict.decode(OperatorFlatten, await read_body(request))
+        results = await self._gateway.flatten(asked.residual)
+        if isinstance(results, Refusal):
+            return self._answer(results)
+        done = [None if result is None else strict.plain(result) for result in results]
+        return document({"orders": done})
+
+    async def drill(self, request: Request) -> Response:
+        """Take note of a kill drill."""
+        asked = strict.decode(DrillReport, await read_body(request))
+        figures = {
+            "drills": asked.drills,
+            "deny_p99_ms": asked.deny_p99_ms,
+            "cancel_p99_ms": asked.cancel_p99_ms,
+        }
+        await self._gateway.drilled(passed=asked.passed, figures=figures)
+        return self._answer(None)
 
     async def disarm(self, request: Request) -> Response:
         """Take an arm back or end the live session."""
@@ -88,7 +161,11 @@ class OperatorApi:
 
     async def reset(self, request: Request) -> Response:
         """Clear the latch; never arms."""
-        return self._answer(await self._gateway.reset(_actor(request)))
+        asked = strict.decode(OperatorReset, await read_body(request))
+        refusal = await self._gateway.reset(
+            _actor(request), cause=asked.cause, residual=asked.residual
+        )
+        return self._answer(refusal)
 
     def _answer(self, refusal: Refusal | None) -> Response:
         if refusal is not None:
@@ -98,6 +175,11 @@ class OperatorApi:
 
 async def _bad_schema(_request: Request, error: Exception) -> Response:
     return refuse(FORBIDDEN, "BAD_SCHEMA", str(error))
+
+
+def _operator(request: Request, approval: str = "") -> Operator:
+    peer: Peer = request.state.peer
+    return Operator(_actor(request), peer.uid, approval)
 
 
 def _actor(request: Request) -> str:

@@ -163,6 +163,9 @@ class GateClient:
                 raise SchemaError("the answer is about another intent")
             return result
         problem = strict.decode(Problem, answer.body)
+        if problem.code == DenyReason.INTERNAL:
+            # Something broke in the gatekeeper: before or after the write, it does not say.
+            raise SchemaError("the gatekeeper broke on this order")
         if problem.code in SESSION_ENDING:
             self.lose(f"{problem.code}: {problem.detail}")
         return not_sent(intent, problem.code, problem.detail)
