@@ -1,0 +1,1 @@
+"""Benchmarks: scripts without pytest whose ratios are measured within one run."""

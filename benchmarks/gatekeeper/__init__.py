@@ -1,0 +1,1 @@
+"""How long the gatekeeper takes: to decide, to send, to stop."""
