@@ -57,6 +57,17 @@ def test_our_images_are_built_with_their_own_lock(name):
     assert "# syntax" not in dockerfile
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_our_images_know_their_commit(name):
+    """Every image is built with the same one, and its service can read it."""
+    args = SERVICES[name]["build"]["args"]
+    assert args["INTERLOCK_COMMIT"] == "${INTERLOCK_COMMIT:-unknown}"
+    runtime = (ROOT / "docker" / "Dockerfile").read_text("utf-8").partition(" AS runtime\n")[2]
+    stage = runtime.partition("\nFROM ")[0]
+    assert "ARG INTERLOCK_COMMIT=unknown\n" in stage
+    assert "INTERLOCK_COMMIT=${INTERLOCK_COMMIT}" in stage
+
+
 def test_ports_are_published_on_loopback_only():
     """Nobody on the network of the machine can open them."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
@@ -141,10 +152,11 @@ def test_each_service_is_given_only_what_it_reads(name):
 
 
 def test_a_change_in_env_reaches_the_engine():
-    """Whatever may be tuned can be tuned in a container; the rest is fixed by the stack."""
+    """Whatever may be tuned can be tuned in a container; stack and image fix the rest."""
     declared = {setting.name for setting in import_module("interlock_engine.settings").SPEC}
     given = {variable.removesuffix("_FILE") for variable in SERVICES["engine"]["environment"]}
-    assert declared - given == {"ENGINE_PORT", "GATE_SOCKET", "SESSION_ID"}
+    fixed = {"ENGINE_PORT", "GATE_SOCKET", "INTERLOCK_COMMIT", "SESSION_ID"}
+    assert declared - given == fixed
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -11,6 +11,7 @@ import pytest
 
 from interlock_operator import arm_command, cli, gate_commands, settings, stack_file
 from interlock_operator.errors import OperatorError, StackNotFoundError
+from interlock_operator.native.commit import checked_out_commit
 from interlock_operator.native.plan import Layout, UpOptions, services, shared_environment
 from interlock_operator.native.process import describe_exit
 from interlock_operator.native.stores import StoreFiles
@@ -149,6 +150,24 @@ def test_what_the_operator_chose_reaches_the_services(tmp_path):
     assert "SIM_REGIME" not in env
 
 
+def test_the_native_stack_knows_its_commit(tmp_path):
+    """Whatever is checked out, unless the operator says so; outside a checkout it is unknown."""
+    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    head = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    env = shared_environment(layout(tmp_path), UpOptions(None, "top20", None), {})
+    assert env["INTERLOCK_COMMIT"] == head
+    told = {"INTERLOCK_COMMIT": "a" * 40}
+    env = shared_environment(layout(tmp_path), UpOptions(None, "top20", None), told)
+    assert env["INTERLOCK_COMMIT"] == "a" * 40
+    assert checked_out_commit(tmp_path) == "unknown"
+
+
+def test_without_git_the_commit_is_unknown(tmp_path, monkeypatch):
+    """A machine may have the code and no git."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert checked_out_commit(Path(__file__).parent) == "unknown"
+
+
 def test_no_secret_of_the_shell_reaches_a_service(monkeypatch):
     """Keys, arm facts and connection strings stay outside the native stack."""
     for name in ("UPBIT_SECRET_KEY", "BINANCE_API_KEY_FILE", "POSTGRES_DSN", *FACTS):
@@ -188,7 +207,7 @@ def test_arming_without_a_terminal_names_what_is_missing(native, calls, monkeypa
     monkeypatch.setattr("sys.stdin", io.StringIO())
     facts = settings.read_settings({"LIVE_ARM_ACK": "I_UNDERSTAND_LIVE_RISK"})
     with pytest.raises(OperatorError) as caught:
-        arm_command.run(native, facts, None)
+        arm_command.run(native, facts, None, "")
     assert caught.value.exit_code == 2
     for name in ("LIVE_ARM_AT", "LIVE_MAX_NOTIONAL_USD", "STAGE"):
         assert name in str(caught.value)
@@ -199,9 +218,9 @@ def test_arming_without_a_terminal_names_what_is_missing(native, calls, monkeypa
 def test_arming_passes_the_three_facts_and_the_stage_on(native, calls):
     """Exactly what the operator's environment holds travels to the gatekeeper."""
     facts = settings.read_settings(FACTS | {"STAGE": "smoke"})
-    assert arm_command.run(native, facts, None) == 3
+    assert arm_command.run(native, facts, None, "") == 3
     ((command, env),) = calls
-    assert command[-3:] == ["arm", "--stage", "smoke"]
+    assert command[-5:] == ["arm", "--stage", "smoke", "--approval", ""]
     assert {name: env[name] for name in FACTS} == FACTS
 
 
@@ -210,7 +229,7 @@ def test_arming_on_a_terminal_asks_for_each_missing_fact(native, calls, monkeypa
     asked = []
     monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _self: True})())
     monkeypatch.setattr(arm_command.typer, "prompt", lambda text: asked.append(text) or "typed")
-    assert arm_command.run(native, settings.read_settings({}), None) == 3
+    assert arm_command.run(native, settings.read_settings({}), None, "") == 3
     assert [text.split()[0] for text in asked] == [*FACTS, "STAGE"]
     assert calls[0][1]["LIVE_ARM_AT"] == "typed"
 

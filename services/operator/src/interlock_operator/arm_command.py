@@ -19,7 +19,9 @@ MEANING = {
 }
 
 
-def run(gate: gate_commands.Gate, settings: OperatorSettings, stage: str | None) -> int:
+def run(
+    gate: gate_commands.Gate, settings: OperatorSettings, stage: str | None, approval: str
+) -> int:
     """Ask the gatekeeper to arm; return its exit code. Never fills in a fact by itself."""
     given = {
         "LIVE_ARM_ACK": settings.live_arm_ack,
@@ -41,4 +43,4 @@ def run(gate: gate_commands.Gate, settings: OperatorSettings, stage: str | None)
         for name, value in given.items()
     }
     chosen = chosen or str(typer.prompt(f"STAGE ({', '.join(LIVE_STAGES)})"))
-    return gate_commands.run(gate, ("arm", "--stage", chosen), facts)
+    return gate_commands.run(gate, ("arm", "--stage", chosen, "--approval", approval), facts)

@@ -145,21 +145,53 @@ def arm(
         str | None,
         typer.Option(help="smoke, pilot, hour or continuous (default: setting STAGE)."),
     ] = None,
+    approval: Annotated[
+        str,
+        typer.Option(help="For hour and continuous: stage and notional typed again after 60 s."),
+    ] = "",
 ) -> None:
     """Arm live trading for one session: a person's act, never a default.
 
     Reads LIVE_ARM_ACK, LIVE_ARM_AT (at most 10 minutes ago) and LIVE_MAX_NOTIONAL_USD; asks on a
-    terminal for what is missing. The gatekeeper decides, and says why not.
+    terminal for what is missing. The gatekeeper decides, and says why not. The stages hour and
+    continuous are refused the first time: another user approves with `interlock approve`, or the
+    same one repeats the arm after a minute with --approval.
     """
     settings = read_settings()
     gate = gate_commands.find(settings.native_dir)
-    raise typer.Exit(arm_command.run(gate, settings, stage))
+    raise typer.Exit(arm_command.run(gate, settings, stage, approval))
+
+
+@app.command(epilog=EPILOG)
+def approve(
+    wish: Annotated[str, typer.Argument(help='As the refused arm named it, e.g. "hour 500".')],
+) -> None:
+    """Approve, as a second person, a long stage that another one asked to arm."""
+    raise typer.Exit(_ctl("approve", wish))
+
+
+@app.command(epilog=EPILOG)
+def renew() -> None:
+    """Give a running continuous session four more hours, never beyond a day from its start."""
+    raise typer.Exit(_ctl("renew"))
 
 
 @app.command(epilog=EPILOG)
 def disarm() -> None:
     """Take an arm back, or end the live session in order."""
     raise typer.Exit(_ctl("disarm"))
+
+
+@app.command(epilog=EPILOG)
+def drill(
+    *,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many kills.")] = 20,
+) -> None:
+    """Kill a throw-away gatekeeper while it trades on the simulated venues; arming needs it daily.
+
+    Proves that a kill denies every intent at once and cancels, and tells the running gatekeeper.
+    """
+    raise typer.Exit(_ctl("drill", "--count", str(count), timeout_s=60 + 10 * count))
 
 
 @app.command(epilog=EPILOG)
@@ -172,9 +204,28 @@ def kill(
 
 
 @app.command(epilog=EPILOG)
-def reset() -> None:
-    """Clear the kill latch once the cause is known. Never arms."""
-    raise typer.Exit(_ctl("reset"))
+def reset(
+    *,
+    cause: Annotated[str, typer.Option(help="The kill's cause, as `status` shows it.")] = "",
+    residual: Annotated[
+        str, typer.Option(help="Hash of what is left, as `status` shows it: takes it over.")
+    ] = "",
+) -> None:
+    """Clear the kill latch once the cause is known. Never arms.
+
+    The cause is repeated to acknowledge it; on a terminal it is shown and asked for. Where orders
+    or positions are left, their hash takes them over: they are yours then.
+    """
+    raise typer.Exit(_ctl("reset", "--cause", cause, "--residual", residual))
+
+
+@app.command(epilog=EPILOG)
+def flatten(
+    *,
+    residual: Annotated[str, typer.Option(help="Hash of what is left, as `status` shows it.")],
+) -> None:
+    """Close what a halt left, by collared orders that can only reduce. Works without the engine."""
+    raise typer.Exit(_ctl("flatten", "--residual", residual))
 
 
 @audit.command(epilog=EPILOG)
@@ -184,8 +235,9 @@ def verify() -> None:
     raise typer.Exit(gate_commands.run(gate, ("audit", "verify")))
 
 
-def _ctl(*arguments: str) -> int:
-    return gate_commands.run(gate_commands.find(read_settings().native_dir), arguments)
+def _ctl(*arguments: str, timeout_s: int = gate_commands.CTL_TIMEOUT_S) -> int:
+    gate = gate_commands.find(read_settings().native_dir)
+    return gate_commands.run(gate, arguments, timeout_s=timeout_s)
 
 
 def main() -> None:

@@ -42,6 +42,16 @@ class NativeGate:
             "OPERATOR_SOCKET": str(self.operator_socket),
             "GATE_STATE_DIR": str(self.state_dir),
             "ARBITRAGE_ENV": "paper",
+            **self._stores(),
+        }
+
+    def _stores(self) -> dict[str, str]:
+        """Return where the running stack's venues and database are, for drills and the audit."""
+        if self.stack is None:
+            return {}
+        return {
+            "SIMVENUES_URL": self.stack.simvenues_url,
+            "POSTGRES_DSN_FILE": self.stack.postgres_dsn_file,
         }
 
 
@@ -54,7 +64,9 @@ class ComposeGate:
     def command(self, arguments: Sequence[str], facts: Mapping[str, str]) -> list[str]:
         """Return the command that runs `gatekeeperctl` with arguments."""
         passed = [part for name, value in facts.items() for part in ("-e", f"{name}={value}")]
-        return [*COMPOSE, "exec", "-T", *passed, "gatekeeper", "gatekeeperctl", *arguments]
+        # A terminal is passed on where there is one, for what the command may ask.
+        terminal = () if sys.stdin.isatty() else ("-T",)
+        return [*COMPOSE, "exec", *terminal, *passed, "gatekeeper", "gatekeeperctl", *arguments]
 
     def environment(self, _facts: Mapping[str, str]) -> dict[str, str]:
         """Return the environment that the command needs."""
@@ -103,9 +115,15 @@ def compose_runs(service: str) -> bool:
     return service in answer.stdout.split()
 
 
-def run(gate: Gate, arguments: Sequence[str], facts: Mapping[str, str] | None = None) -> int:
+def run(
+    gate: Gate,
+    arguments: Sequence[str],
+    facts: Mapping[str, str] | None = None,
+    *,
+    timeout_s: int = CTL_TIMEOUT_S,
+) -> int:
     """Run `gatekeeperctl` on the terminal; return its exit code."""
-    return _run(gate, arguments, facts or {}, capture=False).returncode
+    return _run(gate, arguments, facts or {}, capture=False, timeout_s=timeout_s).returncode
 
 
 def ask_state(gate: Gate) -> tuple[int, dict[str, Any]]:
@@ -123,7 +141,12 @@ def ask_state(gate: Gate) -> tuple[int, dict[str, Any]]:
 
 
 def _run(
-    gate: Gate, arguments: Sequence[str], facts: Mapping[str, str], *, capture: bool
+    gate: Gate,
+    arguments: Sequence[str],
+    facts: Mapping[str, str],
+    *,
+    capture: bool,
+    timeout_s: int = CTL_TIMEOUT_S,
 ) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(  # noqa: S603 - a fixed argument list, no shell
@@ -131,11 +154,11 @@ def _run(
             env=gate.environment(facts),
             capture_output=capture,
             text=True,
-            timeout=CTL_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise OperatorError(
-            f"gatekeeperctl did not answer within {CTL_TIMEOUT_S} s: use the console's KILL, "
+            f"gatekeeperctl did not answer within {timeout_s} s: use the console's KILL, "
             "or end the stack"
         ) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from interlock_operator.native.commit import checked_out_commit
 from interlock_operator.native.gates import http_ok
 from interlock_operator.native.ports import LOOPBACK, PortWish
 from interlock_operator.native.stores import StoreFiles, postgres_services, redis_services
@@ -121,6 +122,7 @@ def shared_environment(
     if options.duration_s is not None:
         chosen["DURATION"] = str(options.duration_s)
     return {
+        "INTERLOCK_COMMIT": checked_out_commit(Path(__file__).parent),
         **inherited,
         **chosen,
         "PYTHONUNBUFFERED": "1",
@@ -173,6 +175,7 @@ def _traders(
                 **env,
                 "OPERATOR_SOCKET": str(layout.operator_socket),
                 "GATE_STATE_DIR": str(layout.gate_state_dir),
+                "KILL_FILE": str(layout.gate_state_dir / "KILL"),
                 **_stores(layout, "gatekeeper"),
             },
             gate=http_ok(client, f"{layout.url('gatekeeper')}/health/live"),
