@@ -7,7 +7,7 @@ export $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' .env)
 endif
 
 BIN := .venv/bin
-PYTHON_FILES := libs services tests scripts dashboards
+PYTHON_FILES := libs services tests scripts dashboards benchmarks
 PYTEST := $(BIN)/python -m pytest
 READY := .venv/.ready
 PACKAGES := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
@@ -44,12 +44,22 @@ disarm: $(READY) ## take an arm back, or end the live session
 kill: $(READY) ## stop every new order now; stays until a reset
 	$(BIN)/interlock kill
 
-reset: $(READY) ## clear the kill latch; never arms
-	$(BIN)/interlock reset
+reset: $(READY) ## clear the kill latch; never arms: CAUSE=... RESIDUAL=hash, or asked for
+	$(BIN)/interlock reset $(if $(CAUSE),--cause "$(CAUSE)") $(if $(RESIDUAL),--residual $(RESIDUAL))
+
+flatten: $(READY) ## close what a halt left, by orders that only reduce: RESIDUAL=hash
+	$(BIN)/interlock flatten --residual "$(RESIDUAL)"
+
+drill: $(READY) ## kill a throw-away gatekeeper twenty times; arming needs it within 24 hours
+	$(BIN)/interlock drill
+
+renew: $(READY) ## give a continuous session four more hours
+	$(BIN)/interlock renew
 
 ##@ Containers
 up: ## start the compose stack and wait until it is healthy
-	docker compose up -d --build --wait
+	INTERLOCK_COMMIT=$${INTERLOCK_COMMIT:-$$(git diff --quiet HEAD 2>/dev/null && git rev-parse HEAD || echo unknown)} \
+		docker compose up -d --build --wait
 
 down: ## stop the compose stack; its data stays
 	docker compose down
@@ -82,17 +92,36 @@ arch: imports ## imports, and the tests of layout, settings and rules
 unit: $(READY) ## unit tests and the venues' golden bytes: no sockets, no processes
 	$(PYTEST) tests/unit tests/wire
 
+model: ## check the design's model with Spin: LONG=1 searches the large configurations too
+	model/run $(if $(LONG),--long)
+
+mutants: $(READY) ## change the safety core line by line: does a test notice? ONLY="policy arming"
+	$(BIN)/python scripts/mutants.py $(ONLY)
+
 integration: $(READY) ## real services on loopback
 	$(PYTEST) tests/integration
 
 stack: $(READY) ## the whole native stack, started, stopped, killed
 	$(PYTEST) tests/stack
 
-docs-check: $(READY) ## links, named targets, .env.example
+bench-gatekeeper: $(READY) ## measure decision, order round trip and kill: BENCH="--write docs/BENCHMARKS.md"
+	$(BIN)/python -m benchmarks.gatekeeper $(BENCH)
+
+browser: $(READY) ## the console in a real browser: apt-get install chromium, or CHROMIUM=/path
+	$(PYTEST) tests/browser
+
+fuzz: $(READY) ## the parsers of what others send, against atheris: SECONDS=60
+	$(BIN)/python -m tests.fuzz.run $(or $(SECONDS),60)
+
+docs-check: $(READY) ## links, named targets, .env.example, the safety tables
 	$(BIN)/python scripts/docs_check.py
 	$(BIN)/python scripts/env_example.py --check
+	$(BIN)/python scripts/safety_tables.py --check
 
 ##@ Upkeep
+safety-tables: $(READY) ## write docs/reference/safety-tables.md from the gatekeeper's code
+	$(BIN)/python scripts/safety_tables.py
+
 env-example: $(READY) ## write .env.example from the services' settings
 	$(BIN)/python scripts/env_example.py
 
@@ -104,7 +133,8 @@ changelog: $(READY) ## show what the next release says
 
 clean: ## remove caches; keeps .venv, runs and var
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	find libs services tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find libs services tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup paper test status preflight arm disarm kill reset up down logs container fmt lint \
-	types imports arch unit integration stack docs-check env-example locks changelog clean
+.PHONY: help setup paper test fuzz status preflight arm disarm kill reset flatten drill renew up down logs container fmt lint \
+	types imports arch unit model mutants integration stack browser bench-gatekeeper docs-check safety-tables env-example \
+	locks changelog clean

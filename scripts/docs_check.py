@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check the documents: every relative link leads somewhere, every `make` target named exists."""
+"""Check the documents: every relative link, every `make` target and every test named exists."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TESTS = re.compile(r"pytest ((?:tests/[\w/.]+ ?)+)")
 TARGET = re.compile(r"`make ([a-z][a-z-]*)")
 RULE = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
 # Named as still to come.
@@ -35,8 +36,11 @@ def problems(document: Path, targets: set[str]) -> list[str]:
     local = [link for link in links if link and not re.match(r"[a-z]+:", link)]
     dead = [link for link in local if not (document.parent / link).exists()]
     unknown = set(TARGET.findall(text)) - targets - PLANNED
-    return [f"{name}: dead link {link}" for link in dead] + [
-        f"{name}: no target `make {target}`" for target in sorted(unknown)
+    tests = [path for run in TESTS.findall(text) for path in run.split()]
+    return [
+        *(f"{name}: dead link {link}" for link in dead),
+        *(f"{name}: no target `make {target}`" for target in sorted(unknown)),
+        *(f"{name}: no test {path}" for path in tests if not (ROOT / path).exists()),
     ]
 
 

@@ -30,6 +30,7 @@ ENVIRONMENT_EDGES = ("__main__.py", "settings.py", "ctl.py")
 PAST_A_SPEC = {
     ENVIRONMENT_FILE: "reads every SPEC",
     f"{GATEKEEPER}/settings.py": "refuses to start where a trading key stands in the open",
+    f"{GATEKEEPER}/hardening.py": "looks for a key's value in every variable",
     "services/preflight/src/interlock_preflight/settings.py": "reports keys and arm facts that "
     "stand in the open",
     f"{OPERATOR}/native/ports.py": "takes a service's own port setting as a wish",
@@ -41,14 +42,19 @@ PAPER_FILES = {
     f"{CORE}/common_settings.py": "the setting",
     f"{CORE}/ids.py": "an example of a session id",
     f"{GATEKEEPER}/app.py": "hands out the venue table",
-    f"{GATEKEEPER}/console.py": "the lamp's label",
+    f"{GATEKEEPER}/console_page.py": "the lamp's label",
     f"{GATEKEEPER}/ctl.py": "the setting",
     f"{GATEKEEPER}/health.py": "says the state",
     f"{GATEKEEPER}/health_api.py": "says the state",
+    f"{GATEKEEPER}/drill.py": "a drill is always on simulated venues",
+    f"{GATEKEEPER}/guards.py": "the triggers that only hold there",
+    f"{GATEKEEPER}/invariants.py": "the state machine, checked",
     f"{GATEKEEPER}/limits.py": "the stage's limits",
-    f"{GATEKEEPER}/machine.py": "the state machine",
+    f"{GATEKEEPER}/arms.py": "the state machine",
+    f"{GATEKEEPER}/sessions.py": "the state machine",
     f"{GATEKEEPER}/records.py": "the state machine, replayed",
     f"{GATEKEEPER}/state.py": "the state",
+    f"{GATEKEEPER}/transitions.py": "the state table",
     f"{GATEKEEPER}/vault.py": "the venue table's keys",
     f"{OPERATOR}/cli.py": "labels for people",
     f"{OPERATOR}/gate_commands.py": "the setting of the native stack",
@@ -67,7 +73,19 @@ EXACT_FILES = {
     f"{CORE}/arming.py",
     f"{CORE}/instrument.py",
     f"{CORE}/wire/gate.py",
-    *(f"{GATEKEEPER}/{name}.py" for name in ("policy", "budget", "limits", "state")),
+    *(
+        f"{GATEKEEPER}/{name}.py"
+        for name in (
+            "books",
+            "budget",
+            "checks",
+            "facts",
+            "limits",
+            "order_rates",
+            "policy",
+            "state",
+        )
+    ),
 }
 
 
