@@ -59,9 +59,9 @@ async def _open(client: GateClient, asked: SessionOpen, gatekeeper: Gatekeeper) 
         raise BenchmarkError(f"no session within {READY_TIMEOUT_S} s: {why}") from error
 
 
-async def beat(client: GateClient) -> None:
-    """Renew the lease."""
-    if await client.heartbeat(QUIET) is None:
+async def beat(client: GateClient, pnl_usd: float = 0.0) -> None:
+    """Renew the lease, with the session's result so far."""
+    if await client.heartbeat(replace(QUIET, pnl_usd=pnl_usd)) is None:
         raise BenchmarkError("the session was lost: the lease was not renewed")
 
 

@@ -104,6 +104,7 @@ async def _kill(
     call: Callable[[], asyncio.Task[int]],
     found: _Found,
 ) -> None:
+    venue.forget_cancels()
     start = monotonic_ns()
     acknowledged = call()
     found.denials.append(await _first_denial(gate_client, orders, found) - start)

@@ -37,8 +37,15 @@ Inside = dict[str, tuple[float, float]]
 class _Turns:
     """Orders and echoes in turn, each at its own instant of one steady beat."""
 
-    def __init__(self, gate_client: GateClient, echo: aiohttp.ClientSession, rate: float) -> None:
+    def __init__(
+        self,
+        gate_client: GateClient,
+        echo: aiohttp.ClientSession,
+        rate: float,
+        settings: GateSettings,
+    ) -> None:
         self._client = gate_client
+        self._settings = settings
         self._echo = echo
         self._gap_s = 0.5 / rate if rate else 0.0
         self._beaten_ns = 0
@@ -75,7 +82,8 @@ class _Turns:
     async def _keep_lease(self) -> None:
         if monotonic_ns() - self._beaten_ns > BEAT_EVERY_NS:
             self._beaten_ns = monotonic_ns()
-            await client.beat(self._client)
+            # This engine keeps no books: it repeats the gatekeeper's own result.
+            await client.beat(self._client, await _own_result(self._settings))
 
     def forget(self) -> None:
         """Drop what was measured while everything warmed up."""
@@ -98,7 +106,7 @@ async def measure(
                     client.session(gatekeeper, SESSION) as gate_client,
                     aiohttp.ClientSession(connector=connector) as echo,
                 ):
-                    turns = _Turns(gate_client, echo, rate)
+                    turns = _Turns(gate_client, echo, rate, gatekeeper.settings)
                     inside = await _run(turns, venue, gatekeeper.settings, orders, progress)
     return _section(turns, inside, rate)
 
@@ -123,11 +131,22 @@ async def _run(
     return {n: (after[n][0] - before[n][0], after[n][1] - before[n][1]) for n in after}
 
 
-async def _inside(settings: GateSettings) -> Inside:
-    """Return sum and count of the gatekeeper's own histograms."""
+async def _metrics(settings: GateSettings) -> str:
     url = f"http://{settings.host}:{settings.health_port}/metrics"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        text = await answer.text()
+        return await answer.text()
+
+
+async def _own_result(settings: GateSettings) -> float:
+    for family in text_string_to_metric_families(await _metrics(settings)):
+        if family.name == f"{PREFIX}session_pnl_usd":
+            return float(family.samples[0].value)
+    raise BenchmarkError("the gatekeeper shows no result")
+
+
+async def _inside(settings: GateSettings) -> Inside:
+    """Return sum and count of the gatekeeper's own histograms."""
+    text = await _metrics(settings)
     found = {name: [0.0, 0.0] for name in INSIDE}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

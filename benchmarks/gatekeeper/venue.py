@@ -94,6 +94,10 @@ class InstantVenue:
         self._orders.clear()
         self._holdings.clear()
         self.order_times_ns.clear()
+        self.forget_cancels()
+
+    def forget_cancels(self) -> None:
+        """Start anew for another halt: a start sweeps too."""
         self.cancel_times_ns.clear()
         self.canceled.clear()
 

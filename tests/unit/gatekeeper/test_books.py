@@ -142,6 +142,16 @@ def test_a_gap_is_dated_from_its_beginning(desk):
     assert group.unhedged_since_ns is None
 
 
+def test_closing_what_an_earlier_session_opened_is_no_round_trip(desk):
+    """Only paper goes on with positions; they take no room of the new session's round trips."""
+    desk.state.positions[PERP_BTC] = Decimal("0.001")
+    trip, ledger = Trip(desk), desk.state.ledger
+    trip.fill("b", Side.SELL)
+    assert desk.state.positions == {}
+    assert ledger.open_groups == ledger.leftovers == {}
+    assert (ledger.wins, ledger.losses) == (0, 0)
+
+
 def test_dust_is_no_gap_and_no_open_round_trip(desk):
     """What no venue would take away is not waited for: 6 USD."""
     trip, ledger = Trip(desk), desk.state.ledger

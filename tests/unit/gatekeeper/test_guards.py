@@ -349,6 +349,27 @@ def test_results_may_differ_by_half_a_dollar_or_a_tenth(trading):
     assert state.seen.engine.pnl_differs_since_ns is None
 
 
+def test_in_paper_what_was_before_the_session_is_not_compared(paper):
+    """An engine that outlives a gatekeeper keeps its total; ours begins anew."""
+    paper.open()
+    paper.beat(pnl_usd=100.0)
+    assert not guards.pnl_is_apart(paper.state)
+    paper.beat(pnl_usd=100.6)
+    assert guards.pnl_is_apart(paper.state)
+    paper.close()
+    paper.state.positions[PERP_BTC] = Decimal(1)
+    paper.open(session_id="session-2")
+    paper.beat(pnl_usd=0.0)
+    paper.beat(pnl_usd=50.0)
+    assert not guards.pnl_is_apart(paper.state), "positions from before move only one of the two"
+
+
+def test_in_live_every_dollar_counts_from_the_first(trading):
+    """A live session begins flat, and so does its engine's result."""
+    trading.beat(pnl_usd=0.51)
+    assert guards.pnl_is_apart(trading.state)
+
+
 def test_an_unvalued_holding_is_apart(trading):
     """Nothing can be compared with what is not known."""
     trading.state.ledger.held[PERP_BTC] = Decimal(1)

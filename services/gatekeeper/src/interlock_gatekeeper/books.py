@@ -41,10 +41,11 @@ def count_order(
     ledger.shapes_ns[shape_of(intent)] = at_ns
     rates.take(ledger.buckets, rates.venue_rate(intent, session.caps, reducing=reducing), at_ns)
     group = ledger.groups.setdefault(intent.group_id, Group(asset_of(intent.instrument), at_ns))
+    if reducing:
+        # It may close what an earlier session opened: that is no round trip of this one.
+        return
     ledger.open_groups[intent.group_id] = group
     ledger.leftovers.pop(intent.group_id, None)
-    if reducing:
-        return
     rates.take(ledger.buckets, rates.symbol_rate(intent), at_ns)
     if intent.purpose is Purpose.ENTRY:
         group.entered.add(intent.leg)
@@ -114,6 +115,8 @@ def weigh(ledger: Ledger, name: str, at_ns: int, *, waiting: bool) -> None:
     elif group.unhedged_since_ns is None:
         group.unhedged_since_ns = at_ns
     left = sum((abs(q) * group.unit_usd for q in group.held.values()), ZERO)
+    if not group.held:
+        ledger.leftovers.pop(name, None)
     if waiting or left > DUST_USD or ledger.open_groups.pop(name, None) is None:
         return
     if group.held:

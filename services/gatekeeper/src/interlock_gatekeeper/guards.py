@@ -153,12 +153,20 @@ def _gain(state: State, session: Session, _now: Now) -> Level:
     return Level.KILL if cap is not None and pnl is not None and pnl > cap else Level.NONE
 
 
+def exact(measured: float) -> Decimal:
+    """Return a measured number as the decimal it is written as; zero where it is none."""
+    return Decimal(str(measured)) if math.isfinite(measured) else ZERO
+
+
 def pnl_is_apart(state: State) -> bool:
     """Say whether the engine's result and the gatekeeper's differ by more than they may."""
     own, telemetry = budget.pnl_usd(state), state.seen.engine.telemetry
+    if not state.seen.engine.began_flat:
+        return False
     if own is None or telemetry is None or not math.isfinite(telemetry.pnl_usd):
         return own is None
-    apart = abs(Decimal(str(telemetry.pnl_usd)) - own)
+    before = state.seen.engine.pnl_before_usd or ZERO
+    apart = abs(exact(telemetry.pnl_usd) - before - own)
     # Up to a gross cap of 1000 USD, the marks' share is never more than the half dollar.
     marks = (budget.exposure_usd(state) or ZERO) * PNL_APART_MARKS
     return apart > max(PNL_APART_USD, abs(own) * PNL_APART_SHARE, marks)

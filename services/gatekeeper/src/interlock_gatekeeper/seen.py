@@ -64,6 +64,10 @@ class EngineSeen:
     slow_since_ns: int | None = None
     busy_since_ns: int | None = None
     pnl_differs_since_ns: int | None = None
+    # What the engine had earned, and whether nothing was held, when this session began. In live
+    # both are always nothing: only simulated trading goes on after a restart.
+    pnl_before_usd: Decimal | None = None
+    began_flat: bool = True
 
 
 @dataclass(slots=True)

@@ -69,6 +69,7 @@ class Sessions(Recorder):
         seen = self.state.seen
         seen.engine, seen.recon, seen.pnl_peak_usd = EngineSeen(), ReconSeen(), ZERO
         seen.engine.heartbeat_ns = now.boot_ns
+        seen.engine.began_flat = not self.state.positions or self.state.environment == "live"
         seen.denials_ns.clear()
         session = self.state.session
         if session is None:
@@ -111,6 +112,9 @@ class Sessions(Recorder):
         if session.epoch != epoch:
             return Refusal(DenyReason.STALE_EPOCH, f"expected epoch {session.epoch}")
         guards.note_telemetry(engine, telemetry, now)
+        if engine.pnl_before_usd is None and telemetry is not None:
+            paper = isinstance(self.state.phase, Paper)
+            engine.pnl_before_usd = guards.exact(telemetry.pnl_usd) if paper else ZERO
         if telemetry is None:
             return Refusal(DenyReason.BAD_SCHEMA, "the heartbeat's telemetry is not whole")
         until = now.boot_ns + limits.LEASE_NS
