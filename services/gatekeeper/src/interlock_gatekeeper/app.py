@@ -305,6 +305,11 @@ class App:
         log.info("stopped")
 
 
+def throw_away(settings: GateSettings) -> App:
+    """Return a gatekeeper on the simulated venues, with nothing but their keys, for a drill."""
+    return App(settings, PAPER_VAULT, settings.stage)
+
+
 def _declared(settings: GateSettings) -> Mapping[str, Decimal] | None:
     """Return what lies on the accounts; on simulated venues, where unset, whatever is there."""
     if settings.allocation is None and settings.venues == "real":

@@ -24,10 +24,9 @@ from interlock_core.instrument import Instrument, Side, Venue
 from interlock_core.wire import gate, strict
 from interlock_core.wire.gate import OrderIntent, OrderResult, Purpose, SessionGranted, SessionOpen
 from interlock_core.wire.problem import Problem
-from interlock_gatekeeper.app import App
+from interlock_gatekeeper.app import App, throw_away
 from interlock_gatekeeper.operator_api import PATH_KILL
 from interlock_gatekeeper.settings import GateSettings, read_settings
-from interlock_gatekeeper.vault import open_vault
 
 MAX_DENY_MS, MAX_CANCEL_MS = 10.0, 150.0
 READY_S, HALT_S, TIMEOUT_S = 20.0, 30.0, 10.0
@@ -97,7 +96,7 @@ async def _hold_one(simvenues_url: str, folder: Path) -> Drilled:
             "GATE_STATE_DIR": str(folder / "state"),
         }
     )
-    app = App(settings, open_vault(settings), settings.stage)
+    app = throw_away(settings)
     running = asyncio.create_task(app.run())
     try:
         await _until(running, lambda: _is_ready(settings), READY_S, "its venues never answered")
