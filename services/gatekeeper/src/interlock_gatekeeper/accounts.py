@@ -94,7 +94,7 @@ class Accounts:
     async def read_all(self) -> None:
         """Read every venue's account now, and its clock where that was never read.
 
-        What fails stays as it was seen.
+        Where reading fails, balances stay as they were seen and open orders are unknown.
         """
         unread = [calls for calls in self._calls if calls.seen.clock_ns is None]
         await asyncio.gather(
@@ -110,6 +110,7 @@ class Accounts:
                 "account could not be read",
                 extra={"venue": calls.adapter.venue, "why": str(error)},
             )
+            calls.seen.resting_orders = None
             return None
 
     async def _read(self, calls: Calls) -> _Reading:

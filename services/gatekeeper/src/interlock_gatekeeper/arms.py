@@ -74,7 +74,8 @@ class Arms(Sessions):
         if first is not None:
             return first
         failures = conditions.standing(self.state, stage, self._commit, now)
-        if failures and failures[0].code is ArmRefusal.ARM_BAD_STATE:
+        missed = bool(self.state.seen.self.selftest_misses)
+        if failures and (missed or failures[0].code is ArmRefusal.ARM_BAD_STATE):
             return _arm_refused(failures[0].code, failures[0].seen)
         decision = arming.decide(
             request,

@@ -24,8 +24,12 @@ class Failure:
 
 
 def standing(state: State, stage: str, commit: str, now: Now) -> list[Failure]:
-    """Return every condition that would refuse an arm of `stage` now, whatever its facts."""
+    """Return every condition that would refuse an arm of `stage` now, whatever its facts.
+
+    A missed vector comes first: it has killed, and its name says more than the state it led to.
+    """
     found = (
+        (ArmRefusal.ARM_SELFTEST, _missed(state)),
         (ArmRefusal.ARM_BAD_STATE, _state(state)),
         (ArmRefusal.ARM_CLOCK, _clock(state, now)),
         (ArmRefusal.ARM_PREFLIGHT, _safety(state, now)),
@@ -84,6 +88,8 @@ def _account(venue: Venue, seen: VenueSeen, now: Now) -> str | None:
     read_ns = seen.balances.at_ns if seen.balances is not None else None
     if read_ns is None or now.boot_ns - read_ns > limits.ARM_MAX_CHECK_AGE_NS:
         return f"{venue}: balances and open orders were not read lately"
+    if seen.resting_orders is None:
+        return f"{venue}: its open orders could not be read the last time"
     if seen.resting_orders != 0:
         return f"{venue}: {seen.resting_orders} open order(s)"
     return None
@@ -102,10 +108,13 @@ def _audit(state: State, now: Now) -> str | None:
     return f"the last anchor is {age_s:.0f} s old" if late else None
 
 
+def _missed(state: State) -> str | None:
+    misses = state.seen.self.selftest_misses
+    return f"not denied: {', '.join(misses[:5])}" if misses else None
+
+
 def _self_test(state: State, now: Now) -> str | None:
     own = state.seen.self
-    if own.selftest_misses:
-        return f"not denied: {', '.join(own.selftest_misses[:5])}"
     fresh = own.selftest_ns is not None and (
         now.boot_ns - own.selftest_ns <= limits.ARM_MAX_SELFTEST_AGE_NS
     )
