@@ -158,7 +158,7 @@ def is_killed(folder):
 
 
 async def test_a_drill_on_the_simulator(simulator):
-    """The kill drill that arming asks for: denied, cancelled, and its figures told."""
+    """V16, as the drill that arming asks for measures it: denied, cancelled, figures told."""
     said = []
     (drilled,) = await drill.run(simulator.http, 1, said.append)
     assert 0 < drilled.deny_ms < 1_000
@@ -167,7 +167,7 @@ async def test_a_drill_on_the_simulator(simulator):
 
 
 def test_a_drill_is_judged_by_its_slowest_hundredth():
-    """Both limits, at the limit."""
+    """V16: both limits, at the limit."""
     good = drill.Drilled(drill.MAX_DENY_MS, drill.MAX_CANCEL_MS)
     assert drill.passed([good] * 20)
     assert not drill.passed([good] * 19 + [drill.Drilled(10.1, 1.0)])
