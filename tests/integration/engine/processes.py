@@ -135,13 +135,17 @@ class Stack:
         return get_json(f"{self.engine_url}/state")
 
     def eventually_state(self, question, **options):
-        """Wait until /state answers and question(state) is true; return that state."""
+        """Wait until /state answers and question(state) is true; return that state, or tell all."""
 
         def ask():
             state = self.state()
             return state if state and question(state) else None
 
-        return eventually(ask, **options)
+        try:
+            return eventually(ask, **options)
+        except AssertionError as error:
+            logs = [(self.folder / f"{name}.log").read_text()[-4000:] for name in self.processes]
+            raise AssertionError("\n".join([str(error), str(self.state()), *logs])) from None
 
     def kpi(self):
         return json.loads((self.folder / "runs" / "session-under-test" / "kpi.json").read_text())
