@@ -362,6 +362,13 @@ def test_in_paper_what_was_before_the_session_is_not_compared(paper):
     paper.beat(pnl_usd=0.0)
     paper.beat(pnl_usd=50.0)
     assert not guards.pnl_is_apart(paper.state), "positions from before move only one of the two"
+    paper.close()
+    paper.state.positions.clear()
+    paper.state.open_orders["x"] = None
+    paper.open(session_id="session-3")
+    paper.beat(pnl_usd=0.0)
+    paper.beat(pnl_usd=50.0)
+    assert not guards.pnl_is_apart(paper.state), "an order from before may fill into this session"
 
 
 def test_in_live_every_dollar_counts_from_the_first(trading):

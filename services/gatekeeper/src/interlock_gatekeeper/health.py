@@ -49,8 +49,8 @@ class Health:
             found.insert(0, f"KILLED: {phase.cause}")
         elif not isinstance(phase, Armed | Live | Paper):
             found.insert(0, f"state is {self.state.phase_name}")
-        if self.state.hold is not None:
-            found.insert(0, f"HOLD: {self.state.hold.cause}")
+        if self.state.holding is not None:
+            found.insert(0, f"HOLD: {self.state.holding}")
         return tuple(found)
 
     def arm_failures(self) -> tuple[tuple[str, str], ...]:

@@ -134,3 +134,5 @@ class Seen:
     fx_median: Decimal | None = None
     pnl_peak_usd: Decimal = Decimal(0)
     late_arrival: str | None = None
+    # The cause that the triggers named last; empty where none did.
+    trigger: str = ""

@@ -69,7 +69,8 @@ class Sessions(Recorder):
         seen = self.state.seen
         seen.engine, seen.recon, seen.pnl_peak_usd = EngineSeen(), ReconSeen(), ZERO
         seen.engine.heartbeat_ns = now.boot_ns
-        seen.engine.began_flat = not self.state.positions or self.state.environment == "live"
+        left = self.state.positions or self.state.open_orders
+        seen.engine.began_flat = not left or self.state.environment == "live"
         seen.denials_ns.clear()
         session = self.state.session
         if session is None:
@@ -177,6 +178,7 @@ class Sessions(Recorder):
             state.seen.pnl_peak_usd = max(state.seen.pnl_peak_usd, pnl)
         guards.note_pnl(state, now)
         level, cause = guards.assess(state, session, now)
+        state.seen.trigger = cause
         if level is Level.KILL:
             self.kill(now, cause=cause, actor="guard")
             return

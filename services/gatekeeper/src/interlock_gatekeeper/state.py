@@ -238,6 +238,14 @@ class State:
         return self.phase.session if isinstance(self.phase, Live | Paper) else None
 
     @property
+    def holding(self) -> str | None:
+        """Return why new risk is held: the first cause, and where it differs the present one."""
+        if self.hold is None:
+            return None
+        first, present = self.hold.cause, self.seen.trigger
+        return first if present in ("", first) else f"{first}, now {present}"
+
+    @property
     def phase_name(self) -> str:
         """Return the state word used on the wire."""
         return PHASE_NAMES[type(self.phase)]

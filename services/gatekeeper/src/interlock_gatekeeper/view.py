@@ -113,7 +113,7 @@ def view_of(health: Health, *, audit_seq: int) -> View:
         environment=state.environment,
         state=status.state,
         cause=phase.cause if isinstance(phase, Killed) else None,
-        hold=state.hold.cause if state.hold else None,
+        hold=state.holding,
         stage=status.stage,
         armed=status.armed,
         reasons=tuple(status.reasons),
