@@ -20,7 +20,7 @@ from interlock_gatekeeper.machine import Machine
 from interlock_gatekeeper.metrics import Metrics
 from interlock_gatekeeper.records import Kind
 from interlock_gatekeeper.seen import VenueSeen
-from interlock_gatekeeper.state import State
+from interlock_gatekeeper.state import Live, State
 from interlock_gatekeeper.submit import Submitter
 from interlock_gatekeeper.transport import Transport
 from interlock_gatekeeper.vault import KeyPair
@@ -308,3 +308,19 @@ async def test_an_orderly_stop_waits_for_what_was_written(tmp_path, venue):
         assert (await caller).outcome is Outcome.UNFILLED
         kinds = kinds_in(tmp_path)
         assert kinds[-2:] == ["CLOSE", "RESULT"]
+
+
+async def test_a_leg_left_open_is_closed_and_the_session_killed(tmp_path, venue):
+    """The gatekeeper's one order goes out at six seconds; then nothing more is the engine's."""
+    venue.script[POST].append(says(ENDED))
+    async with desk(tmp_path, venue.url) as bench:
+        bench.state.phase = Live(bench.state.session)
+        await bench.gateway.order(bench.intent())
+        bench.later(6)
+        await bench.gateway.tick()
+        await until(lambda: bench.state.phase_name == "KILLED")
+        assert bench.state.phase.cause == "UNHEDGED_LEG"
+        assert bench.state.positions == {}
+        assert venue.count(POST) == 2
+        await bench.gateway.tick()
+    assert venue.count(POST) == 2

@@ -303,15 +303,25 @@ class Lifecycle(RuleBasedStateMachine):
 
     def post(self, intent):
         with self.process():
-            decision = self.bench.order(intent)
-            if isinstance(decision, Submit):
-                self.pending.append(decision.order)
-                position = self.bench.state.positions.get(PERP_BTC, Decimal(0))
-                flips = decision.order.reducing and intent.quantity > abs(position)
-                assert not flips, "V13: a reducing order flips"
-                self.append()
-            else:
-                self.commit()
+            self.decided(self.bench.order(intent))
+
+    @during("LIVE")
+    @rule()
+    def repair(self):
+        """Let the gatekeeper close a leg that the engine left open."""
+        with self.process():
+            self.decided(self.bench.machine.repair(self.bench.now))
+
+    def decided(self, decision):
+        if not isinstance(decision, Submit):
+            self.commit()
+            return
+        self.pending.append(decision.order)
+        intent = decision.order.intent
+        position = self.bench.state.positions.get(PERP_BTC, Decimal(0))
+        flips = decision.order.reducing and intent.quantity > abs(position)
+        assert not flips, "V13: a reducing order flips"
+        self.append()
 
     # The venue and the network
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from interlock_core.arming import ArmRequest
 from interlock_core.clock import Clock, monotonic_ns
@@ -63,7 +64,7 @@ class Gateway:
         self._halted = asyncio.Event()
         self._watch = SelfWatch(self.state, book)
         self._in_flight: dict[str, asyncio.Task[OrderResult | None]] = {}
-        self._resolvers: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     @property
     def state(self) -> State:
@@ -293,10 +294,18 @@ class Gateway:
     def _submitter(self, order: OpenOrder) -> Submitter:
         return self._submitters[parse_key(order.intent.instrument)[0]]
 
+    async def _repair(self, order: OpenOrder) -> None:
+        """Close a leg that the engine left open; its books are not ours any more: kill."""
+        await self._start(order)
+        await self.kill("UNHEDGED_LEG", "gatekeeper: it closed the leg itself")
+
     def _resolve(self, order: OpenOrder) -> None:
-        task = asyncio.create_task(self._resolve_for_ever(order))
-        self._resolvers.add(task)
-        task.add_done_callback(self._resolvers.discard)
+        self._keep(self._resolve_for_ever(order))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def known(self, intent_id: str) -> OrderResult | OpenOrder | None:
         """Return the settled result of an intent, its open order, or None."""
@@ -310,6 +319,12 @@ class Gateway:
         self.machine.tick(now)
         self.machine.guard(now)
         self.machine.unready(now)
+        match self.machine.repair(now):
+            case Denied(reason=reason):
+                self._metrics.decisions.labels(reason).inc()
+            case Submit(order=order):
+                self._metrics.decisions.labels(APPROVED).inc()
+                self._keep(self._repair(order))
         await self._commit()
         await self._durable(self._journal.seq)
         self._metrics.show(self.state, now)
@@ -357,7 +372,7 @@ class Gateway:
         await self.close_session("gatekeeper_stopped")
         if self._in_flight:
             await asyncio.wait(self._in_flight.values(), timeout=STOP_TIMEOUT_S)
-        for task in self._resolvers:
+        for task in self._background:
             task.cancel()
-        await asyncio.gather(*self._resolvers, return_exceptions=True)
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self._commit()

@@ -37,7 +37,7 @@ MISSING_KILL = 3
 PNL_APART_USD, PNL_APART_SHARE = Decimal("0.5"), Decimal("0.1")
 PNL_APART_MARKS = Decimal("0.0005")
 PNL_APART_KILL_NS = 60 * NS_PER_S
-LEG_HOLD_NS, LEG_REPAIR_NS, LEG_KILL_NS = 3 * NS_PER_S, 6 * NS_PER_S, 10 * NS_PER_S
+LEG_HOLD_NS, LEG_KILL_NS = 3 * NS_PER_S, 10 * NS_PER_S
 ERRORS_HOLD, ERRORS_HOLD_NS = 5, 10 * NS_PER_S
 ERRORS_KILL, ERRORS_KILL_NS = 20, 60 * NS_PER_S
 DOUBTS_KILL, DOUBT_KILL_NS = 2, 60 * NS_PER_S
@@ -259,7 +259,7 @@ RULES: tuple[Rule, ...] = (
     Rule("DRAWDOWN", "-", "drawdown limit reached", _drawdown, kills_paper=True),
     Rule("GAIN_IMPLAUSIBLE", "-", "gain > 5 x the loss limit", _gain),
     Rule("PNL_DIFFERS", "engine and gatekeeper > max(0.5 USD, 10 %) apart", "for 60 s", _pnl_apart),
-    Rule("UNHEDGED_LEG", "older than 3 s", "older than 10 s", _unhedged),
+    Rule("UNHEDGED_LEG", "older than 3 s", "older than 10 s; live: closed at 6 s, then", _unhedged),
     Rule("RECONCILE", "books and venue differ", "confirmed 1 s later; forced order", _recon),
     Rule("VENUE_ERRORS", "5 in 10 s, any 429", "20 in 60 s, 418, 401, 403", _venue_errors),
     Rule("UNKNOWN_ORDERS", "1 in doubt", "2 at once, or one older than 60 s", _doubts),

@@ -63,6 +63,8 @@ RENEWAL_NS = 4 * 3_600 * NS_PER_S
 ABSOLUTE_NS = DAY_NS
 
 FLATTEN_TRIES = 3
+# An engine that leaves a leg unhedged for so long has it closed, and is killed.
+LEG_REPAIR_NS = 6 * NS_PER_S
 HALT_CLEAN_GAP_NS = 2 * NS_PER_S
 HALT_RESIDUAL_NS = 60 * NS_PER_S
 

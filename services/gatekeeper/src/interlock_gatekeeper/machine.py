@@ -187,6 +187,17 @@ class Machine(Arms):
         )
         return self.state.open_orders[intent.intent_id]
 
+    def repair(self, now: Now) -> Submit | policy.Denied | None:
+        """Decide the one order that closes a leg left unhedged; None where there is none."""
+        intent = flatten.repair(self.state, now, self._tried)
+        if intent is None:
+            return None
+        self._tried.add(intent.intent_id)
+        verdict, plain = policy.evaluate(intent, self.state, now), strict.plain(intent)
+        if isinstance(verdict, policy.Denied):
+            return self._deny(plain, verdict, now)
+        return Submit(self._reserve(verdict, plain, now))
+
     def _deny(self, plain: Mapping[str, Any], denied: policy.Denied, now: Now) -> policy.Denied:
         facts = None if denied.facts is None else facts_record(denied.facts)
         self._record(

@@ -48,6 +48,8 @@ class Recorder:
         self._lowered = lowered
         self._records: list[Record] = []
         self._halting = halt.Progress()
+        # The intent ids of the gatekeeper's own repairs: each is asked for once.
+        self._tried: set[str] = set()
 
     def take_records(self) -> list[Record]:
         """Return the records decided since the last call, in order."""
