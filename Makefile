@@ -92,6 +92,10 @@ arch: imports ## imports, and the tests of layout, settings and rules
 unit: $(READY) ## unit tests and the venues' golden bytes: no sockets, no processes
 	$(PYTEST) tests/unit tests/wire
 
+coverage: $(READY) ## every branch of what decides is taken by a unit test
+	$(PYTEST) tests/unit/gatekeeper --ignore=tests/unit/gatekeeper/test_seeded_faults.py \
+		--cov --cov-config=tests/core.coveragerc --cov-report=term-missing
+
 model: ## check the design's model with Spin: LONG=1 searches the large configurations too
 	model/run $(if $(LONG),--long)
 
@@ -136,5 +140,5 @@ clean: ## remove caches; keeps .venv, runs and var
 	find libs services tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help setup paper test fuzz status preflight arm disarm kill reset flatten drill renew up down logs container fmt lint \
-	types imports arch unit model mutants integration stack browser bench-gatekeeper docs-check safety-tables env-example \
+	types imports arch unit coverage model mutants integration stack browser bench-gatekeeper docs-check safety-tables env-example \
 	locks changelog clean

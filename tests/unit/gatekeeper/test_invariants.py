@@ -53,20 +53,38 @@ BROKEN = [
     (3, [*START, (Kind.CLOSE, {}), arm(6), begin(1)]),
     (4, [BOOT, begin()]),
     (4, [*START, (Kind.CLOSE, {}), begin(2)]),
+    (4, [BOOT, ARM, (Kind.DISARM, {}), begin()]),
+    (5, [*START, KILL, arm(6), begin(2)]),
     (5, [*START, KILL, sent("a")]),
     (5, [*START, KILL, RESET, arm(6), sent("a")]),
+    (2, [*START, (Kind.HOLD, {}), sent("a")]),
+    (2, [*START, (Kind.RENEW, {"hard_deadline_boot_ns": 1}), sent("a")]),
     (7, [*LONG, sent("a")]),
     (8, [*START, sent("a"), FLAT]),
     (9, [BOOT, ARM, ARM]),
     (10, [*START, sent("a"), unknown("a"), result("a", "0", Kind.ABORTED, "vetoed")]),
     (10, [*START, sent("a"), result("a", "0", outcome="unknown")]),
+    (10, [*START, sent("a", usd="0")]),
+    (
+        13,
+        [
+            *LONG,
+            KILL,
+            (Kind.RESET, {"released": {"UPBIT:KRW-BTC": "1"}}),
+            arm(6),
+            begin(2),
+            sent("b", side="sell", reducing=True, epoch=2),
+        ],
+    ),
     (13, [*START, EXIT]),
     (13, [*LONG, sent("b", side="sell", quantity="2", reducing=True)]),
     (14, [*LONG, result("a")]),
     (14, [*START, unknown("z")]),
 ]
 HONEST = [
-    *LONG, EXIT, unknown("b"), result("b"), (Kind.CLOSE, {}), FLAT, KILL, RESET, arm(6),
+    (Kind.RENEW, {"hard_deadline_boot_ns": 9}), *LONG, (Kind.HOLD, {}), (Kind.HOLD_END, {}),
+    (Kind.RENEW, {"hard_deadline_boot_ns": 2}), sent("e", usd="1"), result("e", "0"),
+    EXIT, unknown("b"), result("b"), (Kind.CLOSE, {}), FLAT, KILL, RESET, arm(6),
     begin(2), sent("c", epoch=2), result("c"), KILL,
     sent("d", side="sell", reducing=True, epoch=2, own=True), result("d"), FLAT,
 ]  # fmt: skip
@@ -99,6 +117,11 @@ def test_reset_leads_only_to_idle(after, numbers):
         Line(1, Record(Kind.RESET, {"released": {}}), {"after": after}), at_boot_ns=1, boot_id="b"
     )
     assert [violation.number for violation in watched.violations] == numbers
+
+
+def test_an_order_released_without_doubt_breaks_nothing():
+    """Aborted before its first byte: it never was in doubt."""
+    assert watch([*START, sent("a"), result("a", "0", Kind.ABORTED, "vetoed")]) == []
 
 
 def test_every_order_a_venue_received_was_sent_so():

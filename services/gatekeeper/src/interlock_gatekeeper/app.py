@@ -24,8 +24,8 @@ from interlock_gatekeeper.gateway import Gateway
 from interlock_gatekeeper.halting import Halting
 from interlock_gatekeeper.health import Health
 from interlock_gatekeeper.health_api import HealthApi
-from interlock_gatekeeper.journal import Journal
-from interlock_gatekeeper.machine import Machine, new_boot_id
+from interlock_gatekeeper.journal import Journal, new_boot_id
+from interlock_gatekeeper.machine import Machine
 from interlock_gatekeeper.market import Market
 from interlock_gatekeeper.metrics import Metrics
 from interlock_gatekeeper.mirror import Mirror

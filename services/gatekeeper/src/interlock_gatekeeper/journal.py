@@ -293,6 +293,11 @@ class Journal:
         os.close(self._lock_fd)
 
 
+def new_boot_id() -> str:
+    """Return a fresh id of this process's life."""
+    return os.urandom(8).hex()
+
+
 def needs_sync(record: Record) -> bool:
     """Say whether a record must be durable before its effect."""
     return record.kind in DURABLE

@@ -6,7 +6,6 @@ halts and orders.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -295,8 +294,3 @@ class Machine(Arms):
         if kind not in (Kind.SWEEP, Kind.RECON, Kind.SELFTEST):
             raise ValueError(f"{kind} is not a note")
         self._record(kind, **data)
-
-
-def new_boot_id() -> str:
-    """Return a fresh id of this process's life."""
-    return os.urandom(8).hex()

@@ -48,15 +48,21 @@ class World:
         """Change the order."""
         self.intent = replace(self.intent, **changes)
 
+    @property
+    def running(self) -> Session:
+        """Return the session, or raise LookupError."""
+        session = self.state.session
+        if session is None:
+            raise LookupError("no session")
+        return session
+
     def session(self, **changes: Any) -> None:
         """Change the session."""
-        if isinstance(self.state.phase, Live):
-            self.state.phase = Live(replace(self.state.phase.session, **changes))
+        self.state.phase = Live(replace(self.running, **changes))
 
     def caps(self, **changes: Any) -> None:
         """Change the session's caps."""
-        if isinstance(self.state.phase, Live):
-            self.session(caps=replace(self.state.phase.session.caps, **changes))
+        self.session(caps=replace(self.running.caps, **changes))
 
     @property
     def perp(self) -> VenueSeen:
