@@ -35,8 +35,9 @@ def count_order(
 ) -> None:
     ledger = state.ledger
     ledger.orders += 1
-    ledger.sent = [s for s in ledger.sent if s.at_ns > at_ns - SENT_MEMORY_NS]
     ledger.sent.append(Sent(at_ns, intent))
+    while ledger.sent[0].at_ns <= at_ns - SENT_MEMORY_NS:
+        ledger.sent.popleft()
     ledger.shapes_ns = {k: t for k, t in ledger.shapes_ns.items() if t > at_ns - SAME_SHAPE_NS}
     ledger.shapes_ns[shape_of(intent)] = at_ns
     rates.take(ledger.buckets, rates.venue_rate(intent, session.caps, reducing=reducing), at_ns)

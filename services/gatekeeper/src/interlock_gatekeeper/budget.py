@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, localcontext
+from itertools import takewhile
 
 from interlock_core.instrument import TAKER_FEE_RATE, Side, Venue, parse_key
 from interlock_core.money import CENT, EXACT_PRECISION, ZERO, worst_case_notional_usd
@@ -210,9 +211,9 @@ def available(state: State, wanted: Outflow, now_ns: int, max_age_ns: int) -> De
         return None
     free = balances.free.get(wanted.asset, ZERO)
     waiting = {order.intent.intent_id: order.intent for order in state.open_orders.values()}
-    for sent in state.ledger.sent:
-        if sent.at_ns >= balances.at_ns:
-            waiting[sent.intent.intent_id] = sent.intent
+    # The newest come last: whatever was sent before the reading is in it.
+    for sent in takewhile(lambda sent: sent.at_ns >= balances.at_ns, reversed(state.ledger.sent)):
+        waiting[sent.intent.intent_id] = sent.intent
     for intent in waiting.values():
         taken = outflow(intent)
         if (taken.venue, taken.asset) == (wanted.venue, wanted.asset):

@@ -7,6 +7,7 @@ changes in one place (`records.apply`), so replaying the journal rebuilds it. Wh
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -187,7 +188,7 @@ class Ledger:
     losses: int = 0
     losing_streak: int = 0
     holds: int = 0
-    sent: list[Sent] = field(default_factory=list)
+    sent: deque[Sent] = field(default_factory=deque)
     opens_ns: dict[str, list[int]] = field(default_factory=dict)
     shapes_ns: dict[Shape, int] = field(default_factory=dict)
     buckets: dict[str, Bucket] = field(default_factory=dict)
