@@ -266,3 +266,24 @@ def test_every_venue_is_looked_at(live):
         live.state.seen.venues[venue].clock_error_ms = 501.0
         assert live.arm().code == "ARM_CLOCK"
         live.state.arm_failures_ns.clear()
+
+
+def test_what_was_seen_is_told_in_numbers(live):
+    """The age of the anchor, and the first five vectors that were not denied."""
+    own(live, anchor_ns=ago(live, 61))
+    assert arm(live).detail.endswith("(the last anchor is 61 s old)")
+    own(live, selftest_misses=tuple("abcdef"))
+    assert arm(live).detail.endswith("(not denied: a, b, c, d, e)")
+
+
+def test_a_drill_counts_from_its_very_moment_and_not_from_the_future(live):
+    """A clock set back makes no drill of tomorrow count today."""
+    live.state.drilled_wall_ns = live.now.wall_ns + 1
+    assert arm(live).code == "ARM_LADDER"
+    live.state.drilled_wall_ns = live.now.wall_ns
+    assert arm(live) is None
+
+
+def test_a_stage_outside_the_ladder_stands_on_nothing(live):
+    """What the health port says where no live stage is set: no stage is missed."""
+    assert conditions.standing(live.state, "none", COMMIT, live.now) == []
