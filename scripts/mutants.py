@@ -48,7 +48,7 @@ TESTS = {
     f"{GATEKEEPER}/checks.py": POLICY,
     f"{GATEKEEPER}/policy.py": POLICY,
     f"{GATEKEEPER}/facts.py": POLICY,
-    f"{GATEKEEPER}/order_rates.py": POLICY,
+    f"{GATEKEEPER}/order_rates.py": (f"{UNIT}/test_order_rates.py", *POLICY),
     f"{GATEKEEPER}/budget.py": (
         *POLICY,
         f"{UNIT}/test_guards.py",
