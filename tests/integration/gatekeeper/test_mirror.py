@@ -7,9 +7,10 @@ import psycopg
 import pytest
 from tests.integration.migrate.conftest import database, server  # noqa: F401 - fixtures
 
+from interlock_core.clock import ManualClock
 from interlock_gatekeeper.journal import Journal
 from interlock_gatekeeper.metrics import Metrics
-from interlock_gatekeeper.mirror import CURSOR_NAME, Mirror
+from interlock_gatekeeper.mirror import ANCHOR_EVERY_NS, BATCH_LINES, CURSOR_NAME, Mirror
 from interlock_gatekeeper.records import Kind, Record
 from interlock_gatekeeper.state import Now
 from interlock_migrate.files import packaged
@@ -17,6 +18,8 @@ from interlock_migrate.runner import migrate
 from interlock_migrate.settings import ROLES, read_settings
 
 pytestmark = pytest.mark.integration
+
+DAY_NS = 86_400 * 10**9
 
 
 @pytest.fixture
@@ -48,10 +51,11 @@ def rows(server, query):  # noqa: F811 - a plain parameter
 
 
 @contextlib.asynccontextmanager
-async def mirroring(server, book):  # noqa: F811 - a plain parameter
+async def mirroring(server, book, anchored=lambda _: None, clock=None):  # noqa: F811 - a plain parameter
     dsn = server.dsn(user="gatekeeper", password="pw-of-gatekeeper")
+    metrics = Metrics("paper", "paper")
     task = asyncio.create_task(
-        Mirror(dsn, book.folder, Metrics("paper", "paper"), anchored=lambda _: None).run()
+        Mirror(dsn, book.folder, metrics, anchored=anchored, clock=clock).run()
     )
     yield
     task.cancel()
@@ -89,3 +93,75 @@ async def test_a_cursor_of_another_journal_is_not_believed(migrated, book):
         (book.folder / CURSOR_NAME).write_text(wrong)
         async with mirroring(migrated, book):
             await until(migrated, 2)
+
+
+async def test_files_of_several_days_are_mirrored_as_one_chain(migrated, book):
+    """Across the switch, and from a cursor in an older day's file."""
+    for number in range(4):
+        when = Now(number // 2 * DAY_NS, number)
+        book.append(Record(Kind.DENY, {"n": number}), when, before="PAPER", after="PAPER")
+        if number == 0:
+            async with mirroring(migrated, book):
+                await until(migrated, 1)
+    async with mirroring(migrated, book):
+        await until(migrated, 4)
+    found = rows(migrated, "SELECT seq, record->'data'->>'n' FROM journal ORDER BY seq")
+    assert found == [(n + 1, str(n)) for n in range(4)]
+
+
+async def test_an_idle_journal_is_anchored_every_minute(migrated, book):
+    """At once, then when a minute has passed, and not before; each is told with its boot time."""
+    clock, told = ManualClock(), []
+    fill(book, 1)
+    async with mirroring(migrated, book, told.append, clock):
+        await until_told(told, 1)
+        clock.advance(ANCHOR_EVERY_NS - 1)
+        fill(book, 1)
+        await until(migrated, 2)
+        assert len(told) == 1
+        clock.advance(1)
+        await until_told(told, 2)
+    assert told == [told[0], told[0] + ANCHOR_EVERY_NS]
+    anchors = rows(migrated, "SELECT seq, reason FROM anchors ORDER BY anchor_id")
+    assert anchors == [(1, "PERIODIC"), (2, "PERIODIC")]
+
+
+async def test_a_mirror_that_is_behind_proves_no_fresh_anchor(migrated, book):
+    """A KILL in a full batch is anchored; only at the journal's end does that count as fresh."""
+    clock, told = ManualClock(), []
+    fill(book, 2 * BATCH_LINES, Kind.KILL)
+    fill(book, 1)
+    seqs = []
+    async with mirroring(
+        migrated, book, lambda at: (told.append(at), seqs.append(last(migrated))), clock
+    ):
+        await until_told(told, 1)
+    assert seqs == [2 * BATCH_LINES + 1], "told once, with everything there"
+
+
+def last(server):  # noqa: F811 - a plain parameter
+    return rows(server, "SELECT max(seq) FROM journal")[0][0]
+
+
+async def until_told(told, count):
+    async with asyncio.timeout(10):
+        while len(told) < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_an_outage_loses_nothing(migrated, book):
+    """PostgreSQL refuses for a while: the lines wait in the journal."""
+    fill(book, 2)
+    with psycopg.connect(migrated.dsn(), autocommit=True) as owner:
+        owner.execute("ALTER ROLE gatekeeper NOLOGIN")
+        async with mirroring(migrated, book):
+            await asyncio.to_thread(rows, migrated, "SELECT 1")
+            fill(book, 2)
+            owner.execute("ALTER ROLE gatekeeper LOGIN")
+            await until(migrated, 4)
+    assert [seq for (seq,) in rows(migrated, "SELECT seq FROM journal ORDER BY seq")] == [
+        1,
+        2,
+        3,
+        4,
+    ]

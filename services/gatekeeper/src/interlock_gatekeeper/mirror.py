@@ -54,8 +54,9 @@ class Cursor:
 class Mirror:
     """Copies journal lines and anchors to PostgreSQL, at its own pace.
 
-    `anchored` gets the boot time of each anchor that PostgreSQL accepted; `announce` gets the
-    anchor itself and must neither raise nor wait long.
+    `anchored` gets the boot time of each anchor that PostgreSQL accepted, once the mirror has
+    caught up: an anchor far behind the head proves little. `announce` gets the anchor itself and
+    must neither raise nor wait long.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Mirror:
         if cursor is not None and self._is_due():
             anchors.append(Anchor(cursor.seq, cursor.h, self._clock.wall_ns(), "PERIODIC"))
         if bodies or anchors:
-            await self._insert(connection, bodies, anchors)
+            await self._insert(connection, bodies, anchors, current=len(lines) < BATCH_LINES)
         if cursor is not None and cursor != self._cursor:
             await asyncio.to_thread(self._write_cursor, cursor)
             self._cursor = cursor
@@ -140,6 +141,8 @@ class Mirror:
         connection: psycopg.AsyncConnection[Any],
         bodies: list[dict[str, Any]],
         anchors: list[Anchor],
+        *,
+        current: bool,
     ) -> None:
         at_ns = self._clock.boot_ns()
         async with connection.transaction(), connection.cursor() as cursor:
@@ -153,7 +156,7 @@ class Mirror:
             await cursor.executemany(
                 INSERT_ANCHOR, [(a.seq, a.h, a.wall_ns, a.reason) for a in anchors]
             )
-        if anchors:
+        if anchors and current:
             self._anchored_ns = at_ns
             self._anchored(at_ns)
         for anchor in anchors:
