@@ -352,7 +352,11 @@ def test_results_may_differ_by_half_a_dollar_or_a_tenth(trading):
 def test_in_paper_what_was_before_the_session_is_not_compared(paper):
     """An engine that outlives a gatekeeper keeps its total; ours begins anew."""
     paper.open()
-    paper.beat(pnl_usd=100.0)
+    paper.state.ledger.cash_usd = Decimal(-1)
+    paper.beat(pnl_usd=99.0)
+    assert not guards.pnl_is_apart(paper.state), "it traded before its first heartbeat"
+    paper.state.ledger.cash_usd = Decimal(0)
+    paper.beat(pnl_usd=100.5)
     assert not guards.pnl_is_apart(paper.state)
     paper.beat(pnl_usd=100.6)
     assert guards.pnl_is_apart(paper.state)

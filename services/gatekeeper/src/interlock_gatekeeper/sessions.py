@@ -114,8 +114,7 @@ class Sessions(Recorder):
             return Refusal(DenyReason.STALE_EPOCH, f"expected epoch {session.epoch}")
         guards.note_telemetry(engine, telemetry, now)
         if engine.pnl_before_usd is None and telemetry is not None:
-            paper = isinstance(self.state.phase, Paper)
-            engine.pnl_before_usd = guards.exact(telemetry.pnl_usd) if paper else ZERO
+            engine.pnl_before_usd = self._pnl_before(telemetry)
         if telemetry is None:
             return Refusal(DenyReason.BAD_SCHEMA, "the heartbeat's telemetry is not whole")
         until = now.boot_ns + limits.LEASE_NS
@@ -125,6 +124,17 @@ class Sessions(Recorder):
         renewed = replace(session, lease_until_ns=until)
         self.state.phase = Paper(renewed) if isinstance(self.state.phase, Paper) else Live(renewed)
         return renewed
+
+    def _pnl_before(self, telemetry: Telemetry) -> Decimal | None:
+        """Return what the engine had earned before this session; None while that is not known.
+
+        Zero in live. In paper an engine outlives sessions, and may have traded in this one before
+        its first heartbeat.
+        """
+        own = budget.pnl_usd(self.state)
+        if isinstance(self.state.phase, Live):
+            return ZERO
+        return None if own is None else guards.exact(telemetry.pnl_usd) - own
 
     def renew(self, now: Now, actor: str) -> Refusal | None:
         """Give a continuous session four more hours, never beyond a day from its opening."""
