@@ -23,6 +23,12 @@ ENGINE = 'job="engine"'
 # Hours that a count over the last hour stands for: less in a young session, never under ten
 # minutes, so that one early event does not read as sixty an hour.
 HOURS = f"clamp((time() - max(process_start_time_seconds{{{ENGINE}}})) / 3600, 1 / 6, 1)"
+GATE_HOURS = HOURS.replace(ENGINE, 'job="gatekeeper"')
+# Summed before the increase: most causes and codes first show up at 1, which no rate counts.
+GATE_TRIGGERS = (
+    "sum(interlock_gatekeeper_hold_total) + sum(interlock_gatekeeper_kill_total) "
+    '+ sum(interlock_gatekeeper_decisions_total{code!~"APPROVED|RATE"})'
+)
 TRIPS = f"sum(interlock_round_trips_total{{{SESSION}}})"
 RATE = "$__rate_interval"
 
@@ -227,10 +233,16 @@ def safety() -> list[Panel]:
         number(
             "9. Guard triggers per hour",
             "Times a guard kept the engine from trading, over the last hour, or over the session "
-            "where it is younger. Target: under 50.",
+            "where it is younger. Beside it the gatekeeper's own: holds, kills, and denials that "
+            "are not RATE; a repeated request is answered again and no denial. Target: under 50.",
             query(
                 f"sum(increase(interlock_guard_triggers_total{{{SESSION}}}[1h])) / {HOURS}",
                 "guard triggers per hour",
+            ),
+            query(
+                f"increase(({GATE_TRIGGERS})[1h:]) / {GATE_HOURS}",
+                "gatekeeper's holds, kills and denials per hour",
+                ref="B",
             ),
             unit="short",
         )

@@ -1,10 +1,14 @@
 """Prometheus and Alertmanager: what can be checked of their files without running them."""
 
+import re
 from pathlib import Path
 
 import promql_parser
 import pytest
 import yaml
+
+from interlock_gatekeeper.metrics import Metrics
+from interlock_gatekeeper.state import PHASE_NAMES
 
 ROOT = Path(__file__).resolve().parents[3]
 PROMETHEUS, ALERTMANAGER = ROOT / "dashboards/prometheus", ROOT / "dashboards/alertmanager"
@@ -42,10 +46,42 @@ def test_each_rule_parses(rule):
         assert rule["annotations"]["summary"]
 
 
-@pytest.mark.parametrize("name", [n for n, a in ALERTS.items() if a["labels"]["severity"] == "P0"])
-def test_each_p0_says_what_to_do(name):
-    """Whoever is woken gets the next step."""
+URGENT = [n for n, a in ALERTS.items() if a["labels"]["severity"] in {"P0", "P1"}]
+
+
+@pytest.mark.parametrize("name", URGENT)
+def test_each_urgent_alert_says_what_to_do(name):
+    """Whoever is called gets the next step."""
     assert ALERTS[name]["annotations"]["action"]
+
+
+def exported():
+    """Return every name that a scrape of the gatekeeper may hold."""
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    families = Metrics("paper", "paper").registry.collect()
+    return {f.name + end for f in families for end in suffixes.get(f.type, ("",))}
+
+
+@pytest.mark.parametrize("name", ["prometheus/rules.yml", "build_dashboards.py"])
+def test_each_gatekeeper_series_is_exported(name):
+    """A metric that changes its name takes no alert with it."""
+    text = (ROOT / "dashboards" / name).read_text("utf-8")
+    used = set(re.findall(r"interlock_gatekeeper_\w+", text))
+    assert used
+    assert used <= exported()
+
+
+def test_each_state_asked_for_exists():
+    """A state that changes its name takes no alert with it."""
+    text = (PROMETHEUS / "rules.yml").read_text("utf-8")
+    asked = re.findall(r'interlock_gatekeeper_state\{state=~?"([A-Z|]+)"\}', text)
+    assert len(asked) == text.count("interlock_gatekeeper_state{")
+    assert {state for each in asked for state in each.split("|")} <= set(PHASE_NAMES.values())
+
+
+def test_an_announced_arm_hides_nothing():
+    """A silenced P0 would still inhibit: whoever silences an arm keeps every other alert."""
+    assert ALERTS["GatekeeperArmed"]["labels"]["severity"] == "P1"
 
 
 def test_each_alert_is_tried_out():

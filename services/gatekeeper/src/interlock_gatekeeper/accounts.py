@@ -66,6 +66,7 @@ class Accounts:
         self._baseline: dict[Venue, Balances] = {}
         self._baseline_epoch = 0
         self._differing: dict[Venue, tuple[Mismatch, ...]] = {}
+        self._compared_ns: dict[Venue, int] = {}
 
     async def run(self) -> None:
         """Read every venue until cancelled; one venue's silence does not delay another."""
@@ -121,6 +122,8 @@ class Accounts:
         resting = await self.resting(calls)
         calls.seen.balances, calls.seen.resting_orders = balances, len(resting)
         self._look_for_late_arrivals(resting)
+        foreign = sum(not recon.was_sent(self._machine.state, order) for order in resting)
+        self._metrics.foreign_orders.labels(adapter.venue).set(foreign)
         return _Reading(balances, resting)
 
     def _look_for_late_arrivals(self, resting: tuple[Resting, ...]) -> None:
@@ -155,6 +158,15 @@ class Accounts:
             for calls in self._calls
             if calls.seen.balances is not None
         }
+        self._compared_ns = {venue: seen.at_ns for venue, seen in self._baseline.items()}
+        self._show_age()
+
+    def _show_age(self) -> None:
+        """Say when the venue that waits longest was compared; None where one never was."""
+        times = [self._compared_ns.get(calls.adapter.venue) for calls in self._calls]
+        known = [at_ns for at_ns in times if at_ns is not None]
+        seen = self._machine.state.seen.recon
+        seen.at_ns = min(known, default=None) if len(known) == len(times) else None
 
     def allocation(self, instruments: Sequence[str]) -> dict[str, Decimal]:
         """Return how much of each spot asset a new session may sell besides what it buys."""
@@ -214,7 +226,9 @@ class Accounts:
             for mismatch in found:
                 log.error("books and venue differ", extra={"venue": venue, "what": mismatch.what})
         self._differing[venue] = found
-        seen.at_ns, seen.reads = self._clock.boot_ns(), seen.reads + 1
+        self._compared_ns[venue] = self._clock.boot_ns()
+        self._show_age()
+        seen.reads += 1
         seen.mismatches = tuple(m for each in self._differing.values() for m in each)
         if not seen.mismatches:
             seen.confirmed = False

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from interlock_core.instrument import Venue, parse_key
 from interlock_core.money import ZERO
 from interlock_core.reasons import DenyReason
-from interlock_gatekeeper import budget
+from interlock_gatekeeper import budget, guards
 from interlock_gatekeeper.state import PHASE_NAMES, Now, State
 
 FAST = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
@@ -51,6 +51,9 @@ class Metrics:
         self.recon_mismatches = Counter(
             prefix + "recon_mismatch", "Differences to a venue", registry=self.registry
         )
+        self.foreign_orders = gauge(
+            "foreign_orders", "Open orders at the venue without a SENT record", ("venue",)
+        )
         self.holds = Counter(
             prefix + "hold", "Holds of new risk", ("cause",), registry=self.registry
         )
@@ -74,6 +77,10 @@ class Metrics:
         self.kills = Counter(
             prefix + "kill", "Kill latches set", ("cause",), registry=self.registry
         )
+        # A counter that first shows up at 1 never rose, as far as a rate can tell.
+        for rule in guards.RULES:
+            self.holds.labels(rule.cause)
+            self.kills.labels(rule.cause)
         self.decide = Histogram(
             prefix + "decide_seconds", "One decision", buckets=FAST, registry=self.registry
         )
@@ -99,9 +106,10 @@ class Metrics:
         self.epoch.set(state.epoch)
         self.lease.set(_seconds(session.lease_until_ns - now.boot_ns) if session else 0.0)
         self.limit.set(float(session.caps.gross_usd) if session else 0.0)
-        self.reserved.set(float(budget.reserved_usd(state)))
-        self.exposure.set(_usd(budget.exposure_usd(state)))
-        self.residual.set(_usd(budget.exposure_usd(state)) if state.residual else 0.0)
+        reserved, exposure = float(budget.reserved_usd(state)), _usd(budget.exposure_usd(state))
+        self.reserved.set(reserved)
+        self.exposure.set(exposure)
+        self.residual.set(reserved + exposure if state.residual else 0.0)
         self.unhedged.set(_usd(budget.unhedged_usd(state)))
         self.unhedged_age.set(
             _oldest((g.unhedged_since_ns for g in state.ledger.open_groups.values()), now)

@@ -36,6 +36,12 @@ def _is_ours(state: State, order: Resting) -> bool:
     return intent_id is not None and intent_id in state.open_orders
 
 
+def was_sent(state: State, order: Resting) -> bool:
+    """Say whether the journal holds a SENT record of the order, ended or not."""
+    name = order.client_order_id
+    return bool(name) and (name in state.intent_of or hash(name) in state.forgotten)
+
+
 def _order(venue: Venue, order: Resting) -> Mismatch:
     name = order.client_order_id or order.venue_order_id
     forced = name.startswith(tuple(FORCED_PREFIXES))
