@@ -272,6 +272,23 @@ def test_a_lot_or_a_thousand_won_is_rounding(desk, venue, seen):
     assert recon.compare(desk.state, venue, balances(BASE), seen, []) == []
 
 
+def test_a_thousandth_of_what_was_traded_is_rounding_too(desk):
+    """Fees are rounded order by order; on Binance a dollar is always allowed."""
+    base = {"USDT": Decimal(1000), "KRW": Decimal(10**6)}
+    for venue, quote, traded, slack in [
+        (Venue.BINANCE, "USDT", "0", "1"),
+        (Venue.BINANCE, "USDT", "500", "1.5"),
+        (Venue.UPBIT, "KRW", "2000000", "3000"),
+    ]:
+        desk.state.ledger.traded[venue] = Decimal(traded)
+        for off, count in [(Decimal(slack), 0), (Decimal(slack) + Decimal("0.01"), 1)]:
+            for sign in (1, -1):
+                seen = balances({**base, quote: base[quote] + sign * off})
+                start = balances(base)
+                found = recon.compare(desk.state, venue, start, seen, [])
+                assert len([m for m in found if m.what == f"balance {quote}"]) == count
+
+
 def resting(name, **changes):
     values = {
         "client_order_id": name,

@@ -1,5 +1,7 @@
 """A leg that the engine leaves unhedged: the gatekeeper closes it once, by the same checks."""
 
+import hashlib
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,9 +11,9 @@ from interlock_core.clock import NS_PER_S
 from interlock_core.instrument import Side
 from interlock_core.reasons import DenyReason
 from interlock_core.wire.gate import Purpose
-from interlock_gatekeeper import guards
+from interlock_gatekeeper import flatten, guards
 from interlock_gatekeeper.guards import Level
-from interlock_gatekeeper.limits import LEG_REPAIR_NS
+from interlock_gatekeeper.limits import LEG_REPAIR_NS, MAX_REDUCING_REFERENCE_AGE_NS
 from interlock_gatekeeper.machine import Submit
 from interlock_gatekeeper.policy import Denied
 from interlock_gatekeeper.records import Kind
@@ -108,3 +110,59 @@ def test_in_paper_the_engine_keeps_its_own_legs(paper):
     fill(paper)
     wait(paper)
     assert paper.machine.repair(paper.now) is None
+
+
+def test_a_leg_that_is_no_position_any_more_is_nobodys_to_close(trading):
+    """The books of the round trip say long, the account holds nothing: nothing is ordered."""
+    fill(trading)
+    wait(trading)
+    del trading.state.positions[PERP_BTC]
+    assert trading.machine.repair(trading.now) is None
+
+
+def test_a_leg_with_rules_but_without_a_price_is_not_ordered(trading):
+    """And one with a price but without rules: neither can be priced."""
+    fill(trading)
+    wait(trading)
+    reference = trading.state.references.pop(PERP_BTC)
+    assert trading.machine.repair(trading.now) is None
+    trading.state.references[PERP_BTC] = reference
+    del trading.state.instruments[PERP_BTC]
+    assert trading.machine.repair(trading.now) is None
+
+
+def test_names_of_own_orders_fit_and_are_the_same_every_time(trading):
+    """Sixteen hexadecimal digits of the round trip; eighteen characters of the instrument."""
+    fill(trading)
+    wait(trading)
+    digest = hashlib.sha256(b"group-0001").hexdigest()[:16]
+    assert trading.machine.repair(trading.now).order.intent.intent_id == f"flat-1-{digest}"
+    long = "BINANCE_PERP:1000000MOGUSDT"
+    assert flatten.next_name(trading.state, long) == "flat-1-BINANCEPERP1000000-1"
+
+
+def test_a_price_that_is_ten_seconds_old_still_closes(trading):
+    """The last age at which a reducing order may trust it."""
+    fill(trading)
+    trading.kill()
+    trading.flatten_out()
+    reference = trading.state.references[PERP_BTC]
+    for age_ns, closes in [
+        (MAX_REDUCING_REFERENCE_AGE_NS, 1),
+        (MAX_REDUCING_REFERENCE_AGE_NS + 1, 0),
+    ]:
+        at_ns = trading.now.boot_ns - age_ns
+        trading.state.references[PERP_BTC] = replace(reference, at_ns=at_ns)
+        found = flatten.plan(trading.state, trading.now)
+        assert isinstance(found, list) is bool(closes)
+
+
+def test_the_tick_is_that_of_the_price_asked(trading):
+    """Three percent below a step of Upbit's table, the finer tick of the lower band holds."""
+    trading.state.positions[UPBIT_BTC] = Decimal("0.01")
+    reference = trading.state.references[UPBIT_BTC]
+    trading.state.references[UPBIT_BTC] = replace(
+        reference, bid=Decimal(1_010_000), ask=Decimal(1_011_000)
+    )
+    intent = flatten._closing(trading.state, UPBIT_BTC, Decimal("0.01"), trading.now)
+    assert intent.price == Decimal(980_000), "979,700 rounded up to the tick of 500, not of 1,000"
