@@ -335,3 +335,14 @@ def test_a_rate_bucket_refills_with_time():
             bench.settle(bench.result(decision.order, "0", Outcome.UNFILLED))
         bench.clock.advance(NS_PER_S // 100)
     assert outcomes[:3] == ["sent", "sent", "SYMBOL_RATE"]
+
+
+def test_what_was_sent_is_remembered_for_a_minute(desk):
+    """So long a balance may lag behind; then it falls off, the oldest first."""
+    sent = []
+    for number in range(3):
+        order = desk.machine.order(desk.intent(f"intent-010{number}"), desk.now).order
+        desk.settle(desk.result(order, "0", Outcome.UNFILLED))
+        sent.append(order.intent.intent_id)
+        assert [s.intent.intent_id for s in desk.state.ledger.sent] == sent[-2:]
+        desk.later(30)
