@@ -47,10 +47,11 @@ MACHINE = tuple(
 TESTS = {
     f"{GATEKEEPER}/checks.py": POLICY,
     f"{GATEKEEPER}/policy.py": POLICY,
-    f"{GATEKEEPER}/facts.py": POLICY,
+    f"{GATEKEEPER}/facts.py": (*POLICY, f"{UNIT}/test_balances.py"),
     f"{GATEKEEPER}/order_rates.py": (f"{UNIT}/test_order_rates.py", *POLICY),
     f"{GATEKEEPER}/budget.py": (
         *POLICY,
+        f"{UNIT}/test_balances.py",
         f"{UNIT}/test_guards.py",
         f"{UNIT}/test_unknown_inputs.py",
     ),
