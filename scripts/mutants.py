@@ -57,7 +57,9 @@ TESTS = {
     ),
     f"{GATEKEEPER}/guards.py": (f"{UNIT}/test_guards.py", f"{UNIT}/test_trigger_edges.py"),
     f"{GATEKEEPER}/conditions.py": (f"{UNIT}/test_arming_conditions.py",),
-    f"{GATEKEEPER}/halt.py": (f"{UNIT}/test_halt.py", f"{UNIT}/test_books.py"),
+    f"{GATEKEEPER}/halt.py": tuple(
+        f"{UNIT}/test_{name}.py" for name in ("sweeping", "halt", "books")
+    ),
     f"{GATEKEEPER}/flatten.py": (f"{UNIT}/test_repair.py", f"{UNIT}/test_halt.py"),
     f"{GATEKEEPER}/recon.py": (f"{UNIT}/test_books.py",),
     f"{GATEKEEPER}/arms.py": (*MACHINE, f"{UNIT}/test_arming_conditions.py"),
