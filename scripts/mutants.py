@@ -70,7 +70,9 @@ TESTS = {
         f"{UNIT}/test_unknown_inputs.py",
     ),
     f"{GATEKEEPER}/records.py": (*MACHINE, f"{UNIT}/test_halt.py", f"{UNIT}/test_records.py"),
-    f"{GATEKEEPER}/books.py": (f"{UNIT}/test_books.py", f"{UNIT}/test_policy.py"),
+    f"{GATEKEEPER}/books.py": tuple(
+        f"{UNIT}/test_{name}.py" for name in ("book_keeping", "books", "policy")
+    ),
     f"{GATEKEEPER}/venues/codes.py": (f"{UNIT}/venues",),
     f"{GATEKEEPER}/venues/binance.py": (f"{UNIT}/venues",),
     f"{GATEKEEPER}/venues/binance_answers.py": (f"{UNIT}/venues",),
