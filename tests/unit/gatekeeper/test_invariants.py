@@ -22,7 +22,13 @@ def begin(epoch=1):
     )
 
 
-def sent(name, *, usd="6", side="buy", quantity="1", reducing=False, epoch=1, own=False):
+def counted(reserved, exposure):
+    return {"reserved_usd": reserved, "exposure_usd": exposure}
+
+
+def sent(
+    name, *, usd="6", side="buy", quantity="1", reducing=False, epoch=1, own=False, facts=None
+):
     intent = {
         "intent_id": name, "instrument": "UPBIT:KRW-BTC", "side": side, "quantity": quantity,
         "price": "7", "purpose": "entry", "epoch": epoch,
@@ -30,7 +36,7 @@ def sent(name, *, usd="6", side="buy", quantity="1", reducing=False, epoch=1, ow
     return (
         Kind.SENT,
         {"client_order_id": f"gk{name}", "session_id": "s", "intent": intent,
-         "notional_usd": usd, "reducing": reducing, "own": own},
+         "notional_usd": usd, "reducing": reducing, "own": own, "facts": facts},
     )  # fmt: skip
 
 
@@ -47,6 +53,9 @@ EXIT = sent("b", side="sell", reducing=True)
 LONG = [*START, sent("a"), result("a")]
 BROKEN = [
     (1, [*START, sent("a"), sent("b")]),
+    (1, [*START, sent("a", facts=counted("0", "4.01"))]),
+    (1, [*START, sent("a", facts=counted("0", None))]),
+    (10, [*START, sent("a", usd="5"), sent("b", usd="5", facts=counted("4.99", "0"))]),
     (2, [BOOT, ARM, sent("a")]),
     (2, [*START, (Kind.CLOSE, {}), sent("a")]),
     (3, [*START, sent("a", epoch=2)]),
@@ -82,7 +91,9 @@ BROKEN = [
     (14, [*START, unknown("z")]),
 ]
 HONEST = [
-    (Kind.RENEW, {"hard_deadline_boot_ns": 9}), *LONG, (Kind.HOLD, {}), (Kind.HOLD_END, {}),
+    (Kind.RENEW, {"hard_deadline_boot_ns": 9}),
+    *LONG, sent("x", usd="5"), sent("y", usd="3", facts=counted("5", "2")), result("x", "0"),
+    result("y", "0"), (Kind.HOLD, {}), (Kind.HOLD_END, {}),
     (Kind.RENEW, {"hard_deadline_boot_ns": 2}), sent("e", usd="1"), result("e", "0"),
     EXIT, unknown("b"), result("b"), (Kind.CLOSE, {}), FLAT, KILL, RESET, arm(6),
     begin(2), sent("c", epoch=2), result("c"), KILL,

@@ -168,7 +168,9 @@ class Watch:
         if order.reducing:
             self._check_reduces(order)
         elif self._session is not None:
-            self._check_cap(order, self._session.gross_cap_usd)
+            self._check_cap(order, data["facts"], self._session.gross_cap_usd)
+        if data["facts"] is not None:
+            self._check_counted(Decimal(data["facts"]["reserved_usd"]))
         if order.notional_usd <= ZERO:
             self._broken(10, "every order reserves its worst-case notional, above zero")
         self._intents.add(intent["intent_id"])
@@ -194,12 +196,19 @@ class Watch:
         if position * order.change >= ZERO or abs(order.change) > abs(position):
             self._broken(13, f"a reducing order never flips or enlarges the position {position}")
 
-    def _check_cap(self, order: _Order, cap_usd: Decimal) -> None:
-        reserved = order.notional_usd + sum(
-            (other.notional_usd for other in self._open.values() if not other.reducing), ZERO
-        )
-        if reserved > cap_usd:
-            self._broken(1, f"reserved notional never exceeds {cap_usd} USD, was {reserved}")
+    def _check_cap(self, order: _Order, facts: Mapping[str, Any] | None, cap_usd: Decimal) -> None:
+        exposure = ZERO if facts is None else Decimal(facts["exposure_usd"] or "Infinity")
+        total = order.notional_usd + exposure + self._reserved_usd()
+        if total > cap_usd:
+            self._broken(1, f"orders and positions never exceed {cap_usd} USD, were {total}")
+
+    def _check_counted(self, counted_usd: Decimal) -> None:
+        reserved = self._reserved_usd()
+        if counted_usd < reserved:
+            self._broken(10, f"{reserved} USD were reserved, only {counted_usd} were counted")
+
+    def _reserved_usd(self) -> Decimal:
+        return sum((order.notional_usd for order in self._open.values()), ZERO)
 
     def _unknown(self, data: dict[str, Any], _now: int) -> None:
         order = self._open.get(data["intent_id"])
