@@ -287,3 +287,22 @@ def test_a_drill_counts_from_its_very_moment_and_not_from_the_future(live):
 def test_a_stage_outside_the_ladder_stands_on_nothing(live):
     """What the health port says where no live stage is set: no stage is missed."""
     assert conditions.standing(live.state, "none", COMMIT, live.now) == []
+
+
+@pytest.mark.parametrize(("after_ns", "approved"), [(600 * S, True), (600 * S + 1, False)])
+def test_a_wish_may_be_approved_for_ten_minutes(live, after_ns, approved):
+    """Then nobody asks any more."""
+    long_stage(live)
+    live.arm(stage="hour")
+    live.clock.advance(after_ns)
+    refusal = live.machine.approve("hour 50", live.now, Operator("two", 2))
+    assert (refusal is None) is approved
+    assert approved or refusal.code == "NOTHING_ASKED"
+
+
+@pytest.mark.parametrize(("left_ns", "code"), [(1, "ARM_LOCKED"), (0, None)])
+def test_the_lock_ends_at_its_instant(live, left_ns, code):
+    """And not a nanosecond before."""
+    live.state.arm_locked_until_ns = live.now.boot_ns + left_ns
+    refusal = arm(live)
+    assert (refusal.code if refusal else None) == code
