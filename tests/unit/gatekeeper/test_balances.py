@@ -11,7 +11,7 @@ from interlock_gatekeeper.budget import Outflow
 from interlock_gatekeeper.facts import Facts
 from interlock_gatekeeper.limits import MAX_BALANCE_AGE_NS
 from interlock_gatekeeper.selftest import NOW, PERP, SPOT, good_world
-from interlock_gatekeeper.state import OpenOrder, Sent
+from interlock_gatekeeper.state import Group, OpenOrder, Sent
 
 DOLLARS = Outflow(Venue.BINANCE_PERP, "USDT", Decimal(0))
 COST = Decimal(10) * (1 + budget.TAKER_FEE_RATE[Venue.BINANCE_PERP])
@@ -78,12 +78,21 @@ def test_facts_that_nobody_gathered_are_a_no():
     assert bare.backing_off
 
 
-@pytest.mark.parametrize(("sold", "worst"), [("0.003", "30.30"), ("0.001", "20.20")])
-def test_the_worst_gap_looks_both_ways(sold, worst):
-    """Two dollars bought and three sold on their way: the larger may be the only one to fill."""
+@pytest.mark.parametrize(
+    ("held", "sold", "worst"),
+    [
+        ("0", "0.003", "30.30"),
+        ("0", "0.001", "20.20"),
+        ("0.001", "0.003", "30.30"),
+        ("-0.001", "0.003", "40.40"),
+    ],
+)
+def test_the_worst_gap_looks_both_ways(held, sold, worst):
+    """What is held, and of what is on its way only what widens the gap: the larger of two."""
     world = good_world()
     world.reference("10000", "10000")
-    group = world.intent.group_id
-    waiting(world, "buying-01", quantity=Decimal("0.002"), group_id=group)
-    waiting(world, "selling-1", quantity=Decimal(sold), group_id=group, side=Side.SELL)
+    name = world.intent.group_id
+    world.state.ledger.groups[name] = Group("BTC", 0, held={PERP: Decimal(held)})
+    waiting(world, "buying-01", quantity=Decimal("0.002"), group_id=name)
+    waiting(world, "selling-1", quantity=Decimal(sold), group_id=name, side=Side.SELL)
     assert budget.unhedged_usd(world.state) == Decimal(worst)
