@@ -93,8 +93,11 @@ unit: $(READY) ## unit tests and the venues' golden bytes: no sockets, no proces
 	$(PYTEST) tests/unit tests/wire
 
 coverage: $(READY) ## every branch of what decides is taken by a unit test
-	$(PYTEST) tests/unit/gatekeeper --ignore=tests/unit/gatekeeper/test_seeded_faults.py \
+	LIFECYCLE_EXAMPLES=200 $(PYTEST) tests/unit/gatekeeper --ignore=tests/unit/gatekeeper/test_seeded_faults.py \
 		--cov --cov-config=tests/core.coveragerc --cov-report=term-missing
+
+lifecycle: $(READY) ## other lives of the gatekeeper under its invariants, at random: EXAMPLES=20000
+	LIFECYCLE_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTEST) tests/unit/gatekeeper/test_lifecycle.py
 
 model: ## check the design's model with Spin: LONG=1 searches the large configurations too
 	model/run $(if $(LONG),--long)
@@ -140,5 +143,5 @@ clean: ## remove caches; keeps .venv, runs and var
 	find libs services tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help setup paper test fuzz status preflight arm disarm kill reset flatten drill renew up down logs container fmt lint \
-	types imports arch unit coverage model mutants integration stack browser bench-gatekeeper docs-check safety-tables env-example \
+	types imports arch unit coverage lifecycle model mutants integration stack browser bench-gatekeeper docs-check safety-tables env-example \
 	locks changelog clean

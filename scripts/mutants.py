@@ -253,6 +253,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="modules; default: all")
     arguments = parser.parse_args()
     os.chdir(ROOT)
+    os.environ["LIFECYCLE_EXAMPLES"] = "200"
     paths = [p for p in TESTS if not arguments.names or Path(p).stem in arguments.names]
     reasons, rows, good = accepted(), [], True
     for path in paths:
