@@ -306,3 +306,15 @@ def test_the_lock_ends_at_its_instant(live, left_ns, code):
     live.state.arm_locked_until_ns = live.now.boot_ns + left_ns
     refusal = arm(live)
     assert (refusal.code if refusal else None) == code
+
+
+def test_the_wait_for_a_phrase_is_told(live):
+    """Sixty seconds from the first time it was asked."""
+    long_stage(live)
+    assert "repeat in 60 s with approval 'hour 50'" in live.arm(stage="hour").detail
+    live.advance(20)
+    live.refresh()
+    assert "approval 'hour 50' counts in 40 s" in live.arm(stage="hour").detail
+    live.advance(50)
+    live.refresh()
+    assert "approval 'hour 50' counts in 0 s" in live.arm(stage="hour").detail
