@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from tests.unit.gatekeeper.venues.conftest import PERP, SPOT, UPBIT, answer, order, upbit_error
+from tests.unit.gatekeeper.venues.conftest import PERP, SPOT, UPBIT, answer, upbit_error
 
 from interlock_gatekeeper.venues.readings import Absent, Accepted, Ambiguous, Ended, Refused
 
@@ -220,10 +220,3 @@ def test_a_refusal_without_name_or_message_still_says_why():
     doubt = "the identifier was used: an order of this id may exist"
     told = answer(400, upbit_error("duplicated_identifier"))
     assert UPBIT.read_order(told) == Ambiguous(f"HTTP 400 duplicated_identifier: {doubt}")
-
-
-def test_an_order_that_may_rest_is_named_in_its_refusal_to_be_built():
-    """Upbit's other times in force are never sent; the message keeps 40 characters."""
-    for word in ("gtc", "post_only", ""):
-        with pytest.raises(ValueError, match="expected ioc or fok"):
-            UPBIT.order_request(order("UPBIT:KRW-BTC", time_in_force=word))
