@@ -30,6 +30,31 @@ PERP_PAGE = """
 4000-4033 4044-4088 4104 4114-4118 4120 4131 4135 4137-4142 4144 4161 4164 4165 4167-4172 4183
 4184 4192 4202 4203 4205 4206 4208-4211 4400-4403 4531 5021 5022 5024-5029 5037-5041
 """
+# Of those, the codes whose text says that no order was taken; every other one proves nothing.
+SPOT_REFUSALS = """
+1002 1003 1013-1015 1020-1022 1100-1106 1108 1111 1112 1114-1118 1121 1128 1130 1131 1134 1135
+1152 1153 1155 1182 1194 1210 1211 1221 2010 2014 2015
+"""
+PERP_REFUSALS = """
+1002 1003 1011 1013-1015 1020-1022 1099-1106 1108-1112 1114-1118 1121 1126 1128 1130 1136 2010
+2014 2015 2017-2019 2021-2028 4001-4007 4013-4016 4020 4023 4024 4027 4031 4045 4050 4051 4056
+4060-4062 4084 4087 4088 4104 4118 4120 4131 4135 4137-4142 4144 4164 4183 4184 4192 4210 4211
+4400-4402 5021 5022 5028 5037-5041
+"""
+UPBIT_REFUSALS = """
+QUERY_PARAMETER_NOT_SUPPORTED bad_request create_ask_error create_bid_error expired_access_key
+insufficient_funds_ask insufficient_funds_bid invalid_access_key invalid_parameter
+invalid_post_only invalid_price_ask invalid_price_bid invalid_query_payload invalid_time_in_force
+jwt_verification market_offline no_authorization_ip no_authorization_token notfoundmarket
+out_of_scope over_krw_funds_ask over_krw_funds_bid thirdparty_agreement_required too_many_requests
+under_min_total_ask under_min_total_bid validation_error
+"""
+# The statuses with which a venue itself refuses; Binance's 403 is its firewall.
+STATUSES = {
+    SPOT: {400, 401, 418, 429},
+    PERP: {400, 401, 418, 429},
+    UPBIT: {400, 401, 403, 404, 418, 429},
+}
 # Inside the ranges above and on neither page.
 SPOT_GAPS = {1005}
 PERP_GAPS = {1107}
@@ -63,7 +88,7 @@ def said(venue, code, message="why"):
 
 
 def statuses(venue):
-    return codes.UPBIT_STATUSES if venue is UPBIT else codes.BINANCE_STATUSES
+    return STATUSES[venue]
 
 
 def test_the_tables_hold_the_venues_pages():
@@ -71,6 +96,21 @@ def test_the_tables_hold_the_venues_pages():
     assert set(codes.BINANCE_SPOT) == page(SPOT_PAGE) - {-gap for gap in SPOT_GAPS}
     assert set(codes.BINANCE_PERP) == page(PERP_PAGE) - {-gap for gap in PERP_GAPS}
     assert all(meaning.reason for table in TABLES.values() for meaning in table.values())
+
+
+def test_exactly_the_codes_that_say_not_taken_are_refusals():
+    """The whole table by hand: one code more would release an order that may be on the book."""
+    assert DEFINITIVE[SPOT] == page(SPOT_REFUSALS)
+    assert DEFINITIVE[PERP] == page(PERP_REFUSALS)
+    assert DEFINITIVE[UPBIT] == set(UPBIT_REFUSALS.split())
+    assert set(codes.UPBIT_NAMELESS) == {418, 429}
+
+
+@pytest.mark.parametrize("venue", [SPOT, PERP])
+def test_a_number_on_no_page_is_in_doubt(venue):
+    """Positive codes, unlisted ones, and tomorrow's."""
+    for code in set(range(-6000, 6000)) - page(SPOT_PAGE if venue is SPOT else PERP_PAGE):
+        assert isinstance(venue.read_order(answer(400, said(venue, code))), Ambiguous)
 
 
 @pytest.mark.parametrize("venue", TABLES)

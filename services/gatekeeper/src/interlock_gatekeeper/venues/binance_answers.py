@@ -26,7 +26,8 @@ CANCEL_REJECTED = -2011
 # -2011 has other causes too; only this one says that nothing was open.
 UNKNOWN_ORDER_TEXT = "unknown order"
 WORKING_STATES = ("NEW", "PENDING_NEW", "PARTIALLY_FILLED", "PENDING_CANCEL")
-ENDED_STATES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH")
+FILLED = "FILLED"
+ENDED_STATES = (FILLED, "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH")
 
 
 def read_order(
@@ -106,6 +107,8 @@ def _read_state(body: dict[str, Any], client_order_id: str | None) -> Ended | Ac
         return Accepted(order_id)
     if status not in ENDED_STATES:
         raise ValueError(f"expected a known status, was {status[:40]}")
+    if status == FILLED and filled == ZERO:
+        raise ValueError("expected a filled order to have filled something")
     # Price and fee come from the fills: the venue dropped avgPrice from these answers.
     return Ended(order_id, filled, ZERO, ZERO, None)
 
@@ -113,10 +116,10 @@ def _read_state(body: dict[str, Any], client_order_id: str | None) -> Ended | Ac
 def _refusal(
     status: int, body: dict[str, Any], meanings: Mapping[int, Meaning]
 ) -> Refused | Ambiguous:
-    code, message = body.get("code"), str(body.get("msg", ""))[:200]
+    code, message = body.get("code"), str(body.get("msg", ""))
     meaning = meanings.get(code) if type(code) is int else None
     if meaning is None:
         return Ambiguous(f"HTTP {status} code {str(code)[:40]}")
     if meaning.proof is Proof.UNKNOWN or DUPLICATE_TEXT in message.lower():
         return Ambiguous(f"HTTP {status} code {code}: {meaning.reason}")
-    return Refused(str(code), message)
+    return Refused(str(code), message[:200])

@@ -34,7 +34,8 @@ from interlock_gatekeeper.venues.readings import (
 
 NOT_FOUND = "order_not_found"
 WORKING_STATES = ("wait", "watch")
-ENDED_STATES = ("done", "cancel")
+DONE = "done"
+ENDED_STATES = (DONE, "cancel")
 TIME_IN_FORCE = ("ioc", "fok")
 SIDES = {"bid": Side.BUY, "ask": Side.SELL}
 # An order that would meet one of our own ends instead; what rests stays.
@@ -298,12 +299,14 @@ def _read_state(body: dict[str, Any], client_order_id: str | None) -> Ended | Ac
     if state not in ENDED_STATES:
         raise ValueError(f"expected a known state, was {state[:40]}")
     filled = parse.amount(body, "executed_volume")
-    if filled == ZERO:
-        return parse.unfilled(uuid)
+    if state == DONE and filled == ZERO:
+        raise ValueError("expected a done order to have executed something")
     # The answer to a cancel has no trades.
     trades = parse.rows(body.get("trades", []))
     if sum((parse.amount(row, "volume") for row in trades), ZERO) != filled:
         return Accepted(uuid)
+    if filled == ZERO:
+        return parse.unfilled(uuid)
     funds = sum((parse.amount(row, "funds") for row in trades), ZERO)
     fee = parse.amount(body, "paid_fee")
     return Ended(uuid, filled, parse.average(funds, filled), fee, "KRW")
