@@ -318,3 +318,21 @@ def test_the_wait_for_a_phrase_is_told(live):
     live.advance(50)
     live.refresh()
     assert "approval 'hour 50' counts in 0 s" in live.arm(stage="hour").detail
+
+
+def test_a_failure_that_locks_nothing_records_no_lock(live):
+    """Zero, as nobody's clock shows it."""
+    live.take()
+    live.arm(ack="no")
+    (record,) = live.take()
+    assert (record.kind, record.data["locked_until_boot_ns"]) == (Kind.ARM_DENY, 0)
+
+
+def test_an_arm_that_is_taken_back_says_the_first_of_what_was_lost(live):
+    """Its code, and what was seen of that one."""
+    assert live.arm() is None
+    live.take()
+    own(live, chain_verified=False, selftest_ns=None)
+    live.machine.unready(live.now)
+    (record,) = live.take()
+    assert record.data["cause"] == "ARM_AUDIT: the journal is not whole and writable"
