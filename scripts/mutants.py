@@ -82,7 +82,6 @@ TESTS = {
     f"{GATEKEEPER}/venues/binance_answers.py": VENUES,
     f"{GATEKEEPER}/venues/upbit.py": VENUES,
     f"{GATEKEEPER}/venues/parse.py": (f"{UNIT}/venues/test_parse.py", *VENUES),
-    f"{GATEKEEPER}/venues/readings.py": VENUES,
     f"{CORE}/arming.py": ("tests/unit/core/test_arming.py",),
 }
 # Here every comparison and every boolean counts: these lines decide what may be sent.
