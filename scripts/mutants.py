@@ -67,7 +67,11 @@ TESTS = {
     f"{GATEKEEPER}/flatten.py": (f"{UNIT}/test_repair.py", f"{UNIT}/test_halt.py"),
     f"{GATEKEEPER}/recon.py": (f"{UNIT}/test_books.py",),
     f"{GATEKEEPER}/arms.py": (*MACHINE, f"{UNIT}/test_arming_conditions.py"),
-    f"{GATEKEEPER}/sessions.py": (*MACHINE, f"{UNIT}/test_halt.py", f"{UNIT}/test_guards.py"),
+    f"{GATEKEEPER}/sessions.py": (
+        *MACHINE,
+        f"{UNIT}/test_trigger_edges.py",
+        f"{UNIT}/test_guards.py",
+    ),
     f"{GATEKEEPER}/machine.py": (
         *MACHINE,
         f"{UNIT}/test_halt.py",
