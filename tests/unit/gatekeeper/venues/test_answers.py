@@ -3,7 +3,9 @@
 from decimal import Decimal
 
 import pytest
-from tests.unit.gatekeeper.venues.conftest import PERP, SPOT, UPBIT, answer, upbit_error
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.gatekeeper.venues.conftest import OWN, PERP, SPOT, UPBIT, answer, upbit_error
 
 from interlock_gatekeeper.venues.readings import Absent, Accepted, Ambiguous, Ended, Refused
 
@@ -220,3 +222,73 @@ def test_a_refusal_without_name_or_message_still_says_why():
     doubt = "the identifier was used: an order of this id may exist"
     told = answer(400, upbit_error("duplicated_identifier"))
     assert UPBIT.read_order(told) == Ambiguous(f"HTTP 400 duplicated_identifier: {doubt}")
+
+
+IDS = [OWN, "gkother", None, ""]
+NUMBERS = ["0", "0.0", "0.1", "0.3", "-0.3", "", None, "NaN", "1e21", 0, True]
+WORDS = ["FILLED", "CANCELED", "EXPIRED", "NEW", "done", "cancel", "wait", "prevented", "", None]
+TRADE = {"volume": "0.1", "funds": "1000"}
+BROKEN = {"volume": "0.1", "funds": None}
+UNFILLED = {
+    "orderId": 7,
+    "uuid": "u",
+    "status": "CANCELED",
+    "state": "cancel",
+    "executedQty": "0",
+    "executed_volume": "0",
+    "paid_fee": "0",
+    "trades": [],
+}
+CHANGES = {
+    "orderId": ["7", "", None, True],
+    "uuid": ["", None, True],
+    "status": WORDS,
+    "state": WORDS,
+    "executedQty": NUMBERS,
+    "executed_volume": NUMBERS,
+    "paid_fee": NUMBERS,
+    "trades": [[TRADE], [TRADE] * 3, [BROKEN], [{}], {}, None],
+    "clientOrderId": IDS,
+    "origClientOrderId": IDS,
+    "identifier": IDS,
+    "code": [-2013, -2011, -2010, 200, None],
+    "error": [{"name": "order_not_found"}, None],
+}
+CHANGED = st.lists(
+    st.sampled_from([(name, value) for name, values in CHANGES.items() for value in values]),
+    max_size=4,
+)
+STATUS = st.just(200) | st.sampled_from([201, 204, 301, 400, 401, 403, 404, 409, 429, 500, 503])
+
+
+def told_body(changes, left_out):
+    body = {**UNFILLED, **dict(changes)}
+    return {name: value for name, value in body.items() if name != left_out}
+
+
+BODY = st.builds(told_body, CHANGED, st.none() | st.sampled_from(list(UNFILLED)))
+
+
+@given(STATUS, BODY, st.sampled_from([UPBIT, SPOT, PERP]))
+def test_an_order_has_ended_only_where_a_success_says_so_of_ours(status, body, venue):
+    """Whatever is missing, foreign, contradictory or not a success leaves it in doubt."""
+    for read in readers(venue):
+        reading = read(answer(status, body), OWN)
+        if not isinstance(reading, Ended):
+            continue
+        assert 200 <= status < 300
+        own = (OWN, None)
+        if venue is UPBIT:
+            assert body["state"] in ("done", "cancel")
+            assert body["uuid"] == reading.venue_order_id
+            assert body.get("identifier") in own
+            assert reading.filled_quantity == Decimal(body["executed_volume"]) >= ZERO
+            trades = sum((Decimal(row["volume"]) for row in body.get("trades", [])), ZERO)
+            assert reading.filled_quantity == trades
+            assert body["state"] == "cancel" or reading.filled_quantity > ZERO
+        else:
+            assert body["status"] in ("FILLED", "CANCELED", "EXPIRED")
+            assert str(body["orderId"]) == reading.venue_order_id
+            assert body.get("origClientOrderId", body.get("clientOrderId")) in own
+            assert reading.filled_quantity == Decimal(body["executedQty"]) >= ZERO
+            assert body["status"] != "FILLED" or reading.filled_quantity > ZERO
