@@ -6,7 +6,7 @@ import contextlib
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.integration.engine.processes import free_port
+from tests.ports import free_port
 
 from interlock_core.clock import SystemClock
 from interlock_core.wire import strict

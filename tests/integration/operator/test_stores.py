@@ -3,11 +3,11 @@
 import asyncio
 import os
 import signal
-import socket
 
 import psycopg
 import pytest
 import redis
+from tests.ports import free_port
 
 from interlock_operator.errors import OperatorError
 from interlock_operator.native import postgres
@@ -17,12 +17,6 @@ from interlock_operator.native.supervisor import Supervisor
 pytestmark = pytest.mark.integration
 
 FOLDERS = {str(folder.parent.name or folder): folder for folder in postgres.candidates()}
-
-
-def free_port():
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 async def round_trip(services, tmp_path, check):

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import random
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ from interlock_gatekeeper.operator_api import PATH_KILL
 from interlock_gatekeeper.settings import GateSettings, read_settings
 
 MAX_DENY_MS, MAX_CANCEL_MS = 10.0, 150.0
+# Below those that the kernel hands out to others' outgoing connections.
+_PORTS = iter(random.sample(range(20_000, 32_000), 12_000))
 READY_S, HALT_S, TIMEOUT_S = 20.0, 30.0, 10.0
 POLL_S = 0.05
 HTTP_OK = 200
@@ -264,5 +267,8 @@ def _instrument(known: Mapping[str, Instrument]) -> Instrument:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+    """Return a port nobody listens on, each once."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise RuntimeError("no port of 127.0.0.1 is free")
