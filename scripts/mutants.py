@@ -73,6 +73,8 @@ TESTS = {
         f"{UNIT}/test_guards.py",
     ),
     f"{GATEKEEPER}/machine.py": (
+        f"{UNIT}/test_machine_records.py",
+        f"{UNIT}/test_repair.py",
         *MACHINE,
         f"{UNIT}/test_halt.py",
         f"{UNIT}/test_unknown_inputs.py",

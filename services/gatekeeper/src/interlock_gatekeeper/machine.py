@@ -85,7 +85,7 @@ class Machine(Arms):
         if not state.flat and (state.residual is None or residual != state.residual.sha256):
             what = halt.describe(state)
             return Refusal("RESET_NOT_FLAT", f"not proven flat: {what}")
-        left = {} if state.flat or not state.residual else state.residual.positions
+        left = state.residual.positions if state.residual else {}
         released = {key: str(quantity) for key, quantity in sorted(left.items())}
         self._record(Kind.RESET, actor=actor, cause=cause, released=released)
         return None
