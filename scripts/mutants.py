@@ -79,7 +79,11 @@ TESTS = {
         f"{UNIT}/test_halt.py",
         f"{UNIT}/test_unknown_inputs.py",
     ),
-    f"{GATEKEEPER}/records.py": (*MACHINE, f"{UNIT}/test_halt.py", f"{UNIT}/test_records.py"),
+    f"{GATEKEEPER}/records.py": (
+        f"{UNIT}/test_records.py",
+        f"{UNIT}/test_machine_records.py",
+        *MACHINE,
+    ),
     f"{GATEKEEPER}/books.py": tuple(
         f"{UNIT}/test_{name}.py" for name in ("book_keeping", "books", "policy")
     ),

@@ -1,10 +1,14 @@
-"""Records where they cannot happen: nothing they do leads to more permission."""
+"""What a record does to the state, also where it cannot happen: never more permission."""
+
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
-from tests.unit.gatekeeper.conftest import PERP_BTC
+from tests.unit.gatekeeper.conftest import PERP_BTC, UPBIT_BTC
 
+from interlock_core.instrument import Side
 from interlock_core.wire.gate import Purpose
-from interlock_gatekeeper import flatten, selftest
+from interlock_gatekeeper import flatten, records, selftest
 from interlock_gatekeeper.machine import Submit
 from interlock_gatekeeper.records import Kind, Record, apply
 from interlock_gatekeeper.state import Killed, State
@@ -117,3 +121,98 @@ def test_a_vector_without_its_session_is_an_error(live):
     world.state.phase = live.state.phase
     with pytest.raises(LookupError):
         world.caps()
+
+
+def test_a_start_has_nothing_proven_and_asks_again(live):
+    """FLAT was said of another life: a new one lists the venues before it may be armed (V8)."""
+    assert live.state.flat
+    live.restart()
+    assert not live.state.flat
+    assert live.arm().code == "ARM_BAD_STATE"
+    live.flatten_out()
+    assert live.arm() is None
+
+
+@pytest.mark.parametrize(("offset_ns", "kept"), [(0, True), (1, False)])
+def test_times_of_a_machine_that_was_switched_off_are_not_the_futures(live, offset_ns, kept):
+    """Boot time began anew: what lies ahead of now is of another boot, and so is its latch."""
+    now_ns = live.now.boot_ns
+    state = State(environment="live", phase=Killed("TEST", now_ns + offset_ns))
+    state.arm_failures_ns = [now_ns - 1, now_ns + offset_ns]
+    apply(state, Record(Kind.READY, {"at_boot_ns": now_ns}))
+    assert state.arm_failures_ns == ([now_ns - 1, now_ns] if kept else [now_ns - 1])
+    assert state.phase == Killed("TEST", now_ns)
+
+
+def close(state, day):
+    data = {"earned": None, "day": day, "loss_usd": "2"}
+    apply(state, Record(Kind.CLOSE, data))
+
+
+def test_a_day_adds_up_and_the_next_begins_at_nothing(live):
+    """Losses and orders of sessions of one day, in UTC."""
+    live.arm()
+    live.open()
+    phase = live.state.phase
+    for day, losses in [(7, 2), (7, 4), (8, 2)]:
+        live.state.phase, live.state.ledger.orders = phase, 3
+        close(live.state, day)
+        assert (live.state.day.number, live.state.day.loss_usd) == (day, losses)
+    assert live.state.day.orders == 3
+
+
+def test_a_won_is_paid_at_the_bid_and_received_at_the_ask(paper):
+    """The rates of the record, each on its bad side."""
+    paper.open()
+    base = {"instrument": UPBIT_BTC, "group_id": "group-0001"}
+    for name, side, price, rate in [
+        ("intent-0001", Side.BUY, 14_000_000, -1399),
+        ("intent-0002", Side.SELL, 13_990_000, 1400),
+    ]:
+        changes = {"side": side, "price": Decimal(price), "quoted_price": Decimal(price)}
+        made = paper.order(paper.intent(name, **base, **changes))
+        before = paper.state.ledger.cash_usd
+        paper.settle(replace(paper.result(made.order, "0.001"), fee_currency="KRW"))
+        assert paper.state.ledger.cash_usd - before == Decimal(price) / 1000 / rate
+
+
+def test_a_round_trip_waits_for_its_own_orders_only(paper):
+    """Another one's order on its way keeps nothing open."""
+    paper.open()
+    first = paper.order(paper.intent()).order
+    other = paper.order(paper.intent("intent-0002", price=Decimal("10000.1"))).order
+    paper.settle(paper.result(first, "0"))
+    assert set(paper.state.ledger.open_groups) == {other.intent.group_id}
+
+
+def test_what_is_forgotten_is_forgotten_by_both_its_names(paper, monkeypatch):
+    """The oldest answer goes; neither its intent nor its client order id is ever used again."""
+    monkeypatch.setattr(records, "SETTLED_KEPT", 1)
+    paper.open()
+    names = []
+    for number in (1, 2):
+        price = Decimal(10_000) - number
+        made = paper.order(paper.intent(f"intent-000{number}", price=price)).order
+        paper.settle(paper.result(made, "0"))
+        names.append((made.intent.intent_id, made.client_order_id))
+    assert paper.state.forgotten == {hash(name) for name in names[0]}
+    assert list(paper.state.settled) == [names[1][0]]
+
+
+def test_a_session_knows_what_belongs_together(paper):
+    """Both instruments of an asset: a price of either that is old counts for both."""
+    session = paper.open()
+    both = {PERP_BTC, UPBIT_BTC}
+    assert {key: set(pair) for key, pair in session.pairs.items()} == dict.fromkeys(both, both)
+
+
+def test_an_order_that_never_left_took_no_time(paper):
+    """And filled nothing."""
+    paper.open()
+    aborted = records.aborted_result(paper.order(paper.intent()).order, "VENUE_DOWN", "")
+    assert (aborted.latency_ms, aborted.filled_quantity) == (0.0, 0)
+
+
+def test_records_are_what_they_say_wherever_they_were_said():
+    """The state words around one are for readers."""
+    assert Record(Kind.FLAT, {}, "LIVE", "EXPIRED") == Record(Kind.FLAT, {})
