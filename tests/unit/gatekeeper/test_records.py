@@ -56,6 +56,7 @@ def test_a_disarmed_gatekeeper_is_not_disarmed_again(live):
 def test_a_hold_within_a_hold_counts_once(paper):
     """Its cause is the newest, its beginning the oldest."""
     apply(paper.state, Record(Kind.HOLD, {"cause": "CPU", "at_boot_ns": 1}))
+    assert paper.state.ledger.holds == 1
     apply(paper.state, Record(Kind.HOLD, {"cause": "CLOCK", "at_boot_ns": 2}))
     assert (paper.state.hold.cause, paper.state.hold.since_ns) == ("CLOCK", 1)
     assert paper.state.ledger.holds == 1
