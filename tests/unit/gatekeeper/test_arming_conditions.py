@@ -336,3 +336,15 @@ def test_an_arm_that_is_taken_back_says_the_first_of_what_was_lost(live):
     live.machine.unready(live.now)
     (record,) = live.take()
     assert record.data["cause"] == "ARM_AUDIT: the journal is not whole and writable"
+
+
+def test_of_several_broken_conditions_the_first_is_told(live):
+    """State before facts, facts before clocks, clocks before the journal; each with its own."""
+    own(live, chain_verified=False)
+    perp(live, clock_error_ms=600.0)
+    assert arm(live).detail.endswith("(BINANCE_PERP: the clocks may be 600 ms apart)")
+    assert arm(live, notional="0").code == "ARM_NOTIONAL"
+    live.state.flat = False
+    refusal = arm(live, notional="0")
+    assert refusal.code == "ARM_BAD_STATE"
+    assert refusal.detail.endswith("(not proven FLAT yet)")
