@@ -16,10 +16,12 @@ from interlock_core.money import ZERO
 from interlock_core.wire import gate, strict
 from interlock_core.wire.gate import (
     HeartbeatAck,
+    Holding,
     OrderIntent,
     OrderResult,
     Outcome,
     Purpose,
+    SessionBooks,
     SessionGranted,
     SessionOpen,
     Telemetry,
@@ -42,6 +44,7 @@ GRANTED = SessionGranted(
     state="PAPER",
     order_cap_usd=Decimal(1000),
     gross_cap_usd=Decimal(10_000),
+    loss_limit_usd=Decimal(500),
 )
 INTENT = OrderIntent(
     schema=1,
@@ -269,3 +272,29 @@ async def test_without_a_socket_nothing_is_sent_and_the_session_is_lost(tmp_path
     assert (await client.submit(INTENT)).code == "GATE_LOST"
     await client.end()
     await client.close()
+
+
+async def test_under_a_later_epoch_an_unknown_intent_never_arrived(rig):
+    script, client, _, _ = rig
+    says(script, "POST", "/v1/session", replace(GRANTED, epoch=8))
+    await client.open(OPEN)
+    says(script, "GET", "/v1/orders/intent-0001", problem(404, "NOT_FOUND", "no such intent"))
+    result = await asyncio.wait_for(client.prove(INTENT), 5)
+    assert (result.outcome, result.code) == (Outcome.VETOED, "NOT_FOUND")
+
+
+async def test_an_answer_that_is_not_kept_any_more_proves_nothing(rig):
+    script, client, _, clock = rig
+    clock.advance(60 * NS_PER_S)
+    gone = problem(410, "FORGOTTEN", "it ended")
+    says(script, "GET", "/v1/orders/intent-0001", gone, gone, RESULT)
+    assert await asyncio.wait_for(client.prove(INTENT), 5) == RESULT
+
+
+async def test_books_are_told_or_refused(rig):
+    script, client, _, _ = rig
+    books = SessionBooks(7, (Holding("UPBIT:KRW-BTC", Side.BUY, Decimal(1)),), (), ())
+    says(script, "GET", "/v1/session", books, problem(403, "AUTH", "no"))
+    assert await client.books() == books
+    with pytest.raises(GateError, match="AUTH"):
+        await client.books()

@@ -76,7 +76,7 @@ async def running(store):
 
 async def _trade(*sinks):
     world = World()
-    world.score = score = Scoreboard(world.clock, tuple(sinks))
+    world.score = score = Scoreboard(world.clock, world.ledger, tuple(sinks))
     world.trader._reporter = score
     world.trader._legs._observer = score
     world.warm_up()

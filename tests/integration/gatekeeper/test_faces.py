@@ -6,10 +6,12 @@ import os
 import re
 import signal
 import stat
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.integration.gatekeeper.conftest import (
+    PERP_BTC,
     POST,
     attest,
     facts,
@@ -21,7 +23,9 @@ from tests.integration.gatekeeper.conftest import (
 from tests.integration.gatekeeper.test_mirror import migrated  # noqa: F401 - a fixture
 from tests.integration.migrate.conftest import database, server  # noqa: F401 - fixtures
 
-from interlock_core.wire import gate
+from interlock_core.instrument import Side
+from interlock_core.wire import gate, strict
+from interlock_core.wire.gate import Holding, SessionBooks, SessionGranted
 from interlock_gatekeeper import journal
 
 pytestmark = pytest.mark.integration
@@ -312,3 +316,18 @@ async def test_an_order_in_doubt_answers_202_until_it_is_proven(paper, venue):
     assert other.json()["code"] in ("UNKNOWN_LIMIT", "HOLD")
     report = json.loads((await paper.ctl("state", "--json"))[1])
     assert len(report["unknown_orders"]) == 1
+
+
+async def test_the_engine_is_told_our_books_and_only_the_engine(paper, venue):
+    assert (await paper.engine.call("GET", gate.PATH_SESSION)).status_code == 403
+    granted = strict.decode(SessionGranted, (await paper.engine.open()).content)
+    assert granted.loss_limit_usd == Decimal(500)
+    empty = strict.decode(SessionBooks, (await paper.engine.call("GET", gate.PATH_SESSION)).content)
+    assert empty == SessionBooks(paper.engine.epoch, (), (), ())
+    assert (await paper.engine.order()).json()["outcome"] == "filled"
+    answer = await paper.engine.call("GET", gate.PATH_SESSION)
+    books = strict.decode(SessionBooks, answer.content)
+    assert books.holdings == (Holding(PERP_BTC, Side.BUY, Decimal("0.001")),)
+    # A MAC under another path or an old sequence is refused here as everywhere.
+    bound = await paper.engine.call("GET", gate.PATH_SESSION, bound={"path": gate.PATH_HEARTBEAT})
+    assert bound.status_code == 403

@@ -36,7 +36,9 @@ INTENT = OrderIntent(
     [
         INTENT,
         Heartbeat(Telemetry(1.5, 2.0, 3.0, 4.0, -5.5, 6)),
-        SessionGranted("session-1", 1, "00", 3000, None, "PAPER", Decimal(1), Decimal(2)),
+        SessionGranted(
+            "session-1", 1, "00", 3000, None, "PAPER", Decimal(1), Decimal(2), Decimal(3)
+        ),
     ],
 )
 def test_what_is_encoded_decodes_to_the_same(message):

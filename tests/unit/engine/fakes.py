@@ -4,14 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from interlock_core.clock import ManualClock
+from interlock_core.clock import NS_PER_S, ManualClock
 from interlock_core.instrument import Instrument, Route, Side, Venue
 from interlock_core.money import ZERO
 from interlock_core.wire.gate import OrderIntent, OrderResult, Outcome
+from interlock_engine.account.leg import LEG_UPBIT
 from interlock_engine.account.pnl import Fx, Touch
-from interlock_engine.account.position import LEG_UPBIT, Position
+from interlock_engine.account.position import Position
+from interlock_engine.decide.budget import Budget
 from interlock_engine.decide.spread import Direction
 from interlock_engine.execute.legs import Legs, LegSettings
+from interlock_engine.ledger.records import Record
 
 SESSION = "20261123T000000Z-paper-test"
 FX = Fx(Decimal(1400), Decimal(1401))
@@ -44,13 +47,31 @@ UPBIT_TOUCH = Touch(Decimal(2_800_000), Decimal(2_801_000))
 PERP_TOUCH = Touch(Decimal("1999.99"), Decimal("2000.00"))
 
 
-def new_position(direction: Direction = Direction.BUY_UPBIT) -> Position:
-    """Return an empty position of ETH."""
+WIDE = Budget(
+    entry={"a": Decimal(10**9), "b": Decimal("0.01")},
+    unwind={"a": Decimal(1), "b": Decimal(10**9)},
+    legging_ns=3 * NS_PER_S,
+    worst_usd=Decimal(5),
+)
+# For the opposite direction, whose bounds lie on the other side.
+WIDE_MIRRORED = Budget(WIDE.unwind, WIDE.entry, WIDE.legging_ns, WIDE.worst_usd)
+
+
+def new_position(
+    direction: Direction = Direction.BUY_UPBIT,
+    quantity: Decimal = Decimal("0.125"),
+    budget: Budget | None = None,
+) -> Position:
+    """Return an empty position of ETH; unless one is given, no budget binds."""
+    is_buy = direction is Direction.BUY_UPBIT
     return Position(
         number=1,
         route=ROUTE,
         direction=direction,
+        quantity=quantity,
+        budget=budget or (WIDE if is_buy else WIDE_MIRRORED),
         edge_bps=25.0,
+        cost_bps=20.0,
         opened_wall_ns=1,
         opened_boot_ns=1,
     )
@@ -139,6 +160,20 @@ class Notes:
     def __init__(self) -> None:
         self.doubts: list[str] = []
         self.settled_orders: list[tuple[OrderIntent, OrderResult]] = []
+        self.phases: list[str] = []
+        self.kept: list[str] = []
+        self.over: list[str] = []
+        self.can_keep = True
+
+    def sending(self, _position, order) -> bool:
+        self.kept.append(order.intent.intent_id)
+        return self.can_keep
+
+    def moved(self, position) -> None:
+        self.phases.append(position.phase.value)
+
+    def over_budget(self, _position, order) -> None:
+        self.over.append(order.intent.intent_id)
 
     def doubt_began(self, _order) -> None:
         self.doubts.append("began")
@@ -146,7 +181,7 @@ class Notes:
     def doubt_ended(self, _order) -> None:
         self.doubts.append("ended")
 
-    def settled(self, order, result) -> None:
+    def settled(self, _position, order, result) -> None:
         self.settled_orders.append((order.intent, result))
 
 
@@ -159,6 +194,7 @@ class Rig:
     notes: Notes
     legs: Legs
     clock: ManualClock
+    unconfirmed: set[int]
 
     def sent(self) -> list[tuple[str, str, Side, Decimal]]:
         """Return leg, purpose, side and quantity of every order sent."""
@@ -168,10 +204,41 @@ class Rig:
 def new_rig(*, sequential: bool = True) -> Rig:
     """Return a fresh rig."""
     gate, market, notes, clock = FakeGate(), FakeMarket(), Notes(), ManualClock()
-    settings = LegSettings(
-        sequential=sequential, entry_collar_bps=Decimal(15), exit_collar_bps=Decimal(40)
-    )
+    settings = leg_settings(sequential=sequential)
+    unconfirmed: set[int] = set()
     legs = Legs(
-        gate, quotes=market, observer=notes, clock=clock, settings=settings, session_id=SESSION
+        gate,
+        quotes=market,
+        observer=notes,
+        clock=clock,
+        settings=settings,
+        session_id=SESSION,
+        unconfirmed=unconfirmed,
     )
-    return Rig(gate, market, notes, legs, clock)
+    return Rig(gate, market, notes, legs, clock, unconfirmed)
+
+
+def leg_settings(*, sequential: bool = True) -> LegSettings:
+    """Return how orders are placed."""
+    return LegSettings(
+        sequential=sequential,
+        entry_collar_bps=Decimal(15),
+        exit_collar_bps=Decimal(40),
+        legging_ns=3 * NS_PER_S,
+    )
+
+
+class Memory:
+    """A ledger in memory; `full` makes it fail as a full disk would."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.full = False
+
+    def append(self, record: Record) -> bool:
+        if not self.full:
+            self.records.append(record)
+        return not self.full
+
+    async def sync(self) -> bool:
+        return not self.full

@@ -8,6 +8,7 @@ from tests.unit.engine.world import World
 
 from interlock_core.clock import NS_PER_S
 from interlock_core.reasons import ExitReason, GuardTrigger
+from interlock_engine.account.position import Phase
 from interlock_engine.decide.spread import Direction
 from interlock_engine.execute.legs import CARRY_USD
 
@@ -227,8 +228,9 @@ async def test_the_end_does_not_wait_for_ever_and_keeps_what_is_left_in_the_book
     assert world.state.position.held["a"] == Decimal("0.124")
 
 
-async def test_a_broken_task_is_reported_and_its_fills_are_kept():
+async def test_a_broken_task_is_reported_and_what_it_sent_is_asked_for():
     world = World()
+    world.gate.proofs = [veto("NOT_FOUND")]
     calls = 0
     submit = world.gate.submit
 
@@ -244,10 +246,49 @@ async def test_a_broken_task_is_reported_and_its_fills_are_kept():
     world.step(0.0)
     await world.settle()
     assert world.score.alerts["P1"] == 1
-    assert world.score.alerts["P0"] == 1
-    assert world.state.position is not None
-    world.clock.advance(NS_PER_S)
-    world.quote(0.0)
-    world.trader.tend(world.clock.boot_ns())
+    position = world.state.position
+    assert position is not None
+    assert position.phase is Phase.OPENING
+    assert position.held["b"] == 0
+    for _ in ("prove", "go on"):
+        world.clock.advance(3 * NS_PER_S)
+        world.quote(0.0)
+        world.trader.tend(world.clock.boot_ns())
+        await world.settle()
+    assert world.score.in_doubt == {}
+    # By then it is too late to extend the other leg: the first one is undone.
+    assert [i.purpose.value for i in world.gate.sent] == ["entry", "unwind"]
+    assert world.state.position is None
+
+
+async def test_a_round_trip_that_could_cost_more_than_is_left_is_not_begun():
+    world = World()
+    world.loss_left_usd = Decimal(6)
+    world.warm_up()
+    world.step(0.0)
     await world.settle()
+    assert world.gate.sent == []
+    assert world.score.guards[GuardTrigger.LOSS_BUDGET] == 1
+    world.loss_left_usd = Decimal(10)
+    world.clock.advance(11 * NS_PER_S)
+    world.step(0.0)
+    await world.settle()
+    assert world.state.position is not None
+    assert Decimal(6) < world.state.position.budget.worst_usd < Decimal(10)
+
+
+async def test_what_open_round_trips_may_cost_is_taken_off_first():
+    world = await _entered()
+    stake = world.state.position.budget.worst_usd
+    world.loss_left_usd = 2 * stake
+    assert world.trader._bearable_usd() == stake
+
+
+async def test_a_ledger_that_cannot_be_written_begins_nothing():
+    world = World()
+    world.warm_up()
+    world.ledger.full = True
+    world.step(0.0)
+    await world.settle()
+    assert world.gate.sent == []
     assert world.state.position is None

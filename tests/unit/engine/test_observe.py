@@ -199,6 +199,8 @@ async def test_the_state_document_is_json_and_shows_the_position():
         epoch=1,
         order_notional_usd=Decimal(250) / CAP_ROOM,
         guards={},
+        books_at_wall_ns=1_700_000_000_000_000_000,
+        books_differ=("BINANCE:ETHUSDT: ours 1, gatekeeper 0",),
     )
     document = state_document(snapshots.take(), standing, world.market, world.clock)
     json.dumps(document, allow_nan=False)
@@ -206,6 +208,8 @@ async def test_the_state_document_is_json_and_shows_the_position():
     assert [item["asset"] for item in document["open_positions"]] == ["ETH"]
     assert document["open_positions"][0]["held"]["UPBIT:KRW-ETH"].startswith("-")
     assert len(document["last_round_trips"]) == 1
+    assert document["books"]["compared_at"] == "2023-11-14T22:13:20.000Z"
+    assert document["books"]["differ"] == ["BINANCE:ETHUSDT: ours 1, gatekeeper 0"]
 
 
 def test_a_checkpoint_replaces_the_file_whole(tmp_path):

@@ -3,7 +3,7 @@
 import asyncio
 from decimal import Decimal
 
-from tests.unit.engine.fakes import ROUTE, SESSION, FakeGate
+from tests.unit.engine.fakes import ROUTE, SESSION, FakeGate, Memory, leg_settings
 
 from interlock_core.clock import NS_PER_S, ManualClock
 from interlock_engine.book.book import Book
@@ -12,7 +12,7 @@ from interlock_engine.book.route import RouteState, fees_of
 from interlock_engine.decide.exits import ExitSettings
 from interlock_engine.decide.guards import EntryGuard, GuardSettings, Health
 from interlock_engine.decide.signal import Baseline, SignalSettings
-from interlock_engine.execute.legs import Legs, LegSettings
+from interlock_engine.execute.legs import Legs
 from interlock_engine.execute.trader import Trader
 from interlock_engine.loop import Loop, Strategy
 from interlock_engine.observe.scoreboard import Scoreboard
@@ -42,7 +42,10 @@ class World:
 
     def __init__(self, *, sequential: bool = True) -> None:
         self.clock = ManualClock()
-        self.score = Scoreboard(self.clock, ())
+        self.ledger = Memory()
+        self.score = Scoreboard(self.clock, self.ledger, ())
+        self.loss_left_usd = Decimal(500)
+        self.unconfirmed: set[int] = set()
         self.gate = FakeGate()
         self.permission = Permission()
         self.market = Market(Venue("UPBIT"), Venue("BINANCE_PERP"), self.clock)
@@ -61,21 +64,21 @@ class World:
             quotes=self.market,
             observer=self.score,
             clock=self.clock,
-            settings=LegSettings(
-                sequential=sequential,
-                entry_collar_bps=Decimal(15),
-                exit_collar_bps=Decimal(40),
-            ),
+            settings=leg_settings(sequential=sequential),
             session_id=SESSION,
+            unconfirmed=self.unconfirmed,
         )
         self.trader = Trader(
             self.market,
             legs=legs,
+            bounds=leg_settings().bounds(STRATEGY.exits.stop_loss_bps),
             permission=self.permission,
             reporter=self.score,
-            health=self.health,
+            guard=self.guard,
             clock=self.clock,
             cooldown_ns=10 * NS_PER_S,
+            loss_left_usd=lambda: self.loss_left_usd,
+            unconfirmed=self.unconfirmed,
         )
         self.trader.notional_usd = Decimal(250)
         self.latencies: list[int] = []

@@ -10,8 +10,9 @@ from tests.unit.gatekeeper.conftest import PERP_BTC, UPBIT_BTC
 from interlock_core.clock import NS_PER_S
 from interlock_core.instrument import Side
 from interlock_core.reasons import DenyReason
-from interlock_core.wire.gate import Purpose
+from interlock_core.wire.gate import Holding, Purpose, SessionBooks
 from interlock_gatekeeper import flatten, guards
+from interlock_gatekeeper.books import books_of
 from interlock_gatekeeper.guards import Level
 from interlock_gatekeeper.limits import LEG_REPAIR_NS, MAX_REDUCING_REFERENCE_AGE_NS
 from interlock_gatekeeper.machine import Submit
@@ -166,3 +167,36 @@ def test_the_tick_is_that_of_the_price_asked(trading):
     )
     intent = flatten._closing(trading.state, UPBIT_BTC, Decimal("0.01"), trading.now)
     assert intent.price == Decimal(980_000), "979,700 rounded up to the tick of 500, not of 1,000"
+
+
+def test_the_engine_is_told_what_is_held_and_what_the_gatekeeper_reduced_itself(trading):
+    """Fills of its own orders only, and none that filled nothing."""
+    assert books_of(trading.state) == SessionBooks(trading.state.epoch, (), (), ())
+    fill(trading)
+    held = Holding(PERP_BTC, Side.BUY, QUANTITY)
+    assert books_of(trading.state).holdings == (held,)
+    assert books_of(trading.state).own_fills == ()
+    wait(trading)
+    sent = trading.machine.repair(trading.now)
+    assert books_of(trading.state).open_intents == (sent.order.intent.intent_id,)
+    trading.settle(trading.result(sent.order, "0.0004"))
+    books = books_of(trading.state)
+    assert books.holdings == (replace(held, quantity=Decimal("0.0006")),)
+    (own,) = books.own_fills
+    assert (own.intent_id, own.instrument, own.side, own.filled_quantity) == (
+        sent.order.intent.intent_id,
+        PERP_BTC,
+        Side.SELL,
+        Decimal("0.0004"),
+    )
+
+
+def test_short_holdings_are_told_as_sold_and_an_empty_own_order_is_not_told(trading):
+    low = {"price": Decimal("9999.9"), "quoted_price": Decimal("9999.9")}
+    fill(trading, side=Side.SELL, **low)
+    wait(trading)
+    sent = trading.machine.repair(trading.now)
+    trading.settle(trading.result(sent.order, "0"))
+    books = books_of(trading.state)
+    assert books.holdings == (Holding(PERP_BTC, Side.SELL, QUANTITY),)
+    assert books.own_fills == ()

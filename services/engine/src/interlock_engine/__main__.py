@@ -10,8 +10,11 @@ import sys
 import uvloop
 
 from interlock_core import logs
+from interlock_core.clock import Clock, SystemClock
 from interlock_core.settings import ConfigError, describe, environment
 from interlock_engine.app import EXIT_FAILED, App
+from interlock_engine.ledger.file import LedgerError
+from interlock_engine.ledger.sessions import Run, choose
 from interlock_engine.settings import SPEC, EngineSettings, read_settings
 
 EXIT_USAGE = 2
@@ -40,10 +43,19 @@ def _run() -> int:
         print("\n".join(error.problems), file=sys.stderr)  # noqa: T201 - the user's own terminal
         return EXIT_USAGE
     logs.configure("engine", settings.log_level, settings.secrets())
+    clock = SystemClock()
+    try:
+        run = choose(settings, clock)
+    except ConfigError as error:
+        print("\n".join(error.problems), file=sys.stderr)  # noqa: T201 - the user's own terminal
+        return EXIT_USAGE
+    except LedgerError as error:
+        log.critical("cannot start", extra={"why": str(error)})
+        return EXIT_FAILED
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_engine(settings))
-    except OSError as error:
+            return runner.run(_engine(settings, run, clock))
+    except (LedgerError, OSError) as error:
         log.critical("cannot go on", extra={"why": str(error)})
         return EXIT_FAILED
     except Exception:  # the process edge: positions were reported, nothing more is sent
@@ -51,8 +63,8 @@ def _run() -> int:
         return EXIT_FAILED
 
 
-async def _engine(settings: EngineSettings) -> int:
-    return await App(settings).run()
+async def _engine(settings: EngineSettings, run: Run, clock: Clock) -> int:
+    return await App(settings, run, clock).run()
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import gc
 import logging
 import signal
 from collections.abc import Coroutine, Sequence
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
 
-from interlock_core import ids
-from interlock_core.clock import SystemClock
+from interlock_core.clock import Clock
 from interlock_core.instrument import Venue as VenueName
+from interlock_core.money import ZERO
 from interlock_core.reasons import Severity
 from interlock_core.wire.gate import SessionGranted, Telemetry
 from interlock_engine.book.market import Market, Venue
@@ -23,14 +24,19 @@ from interlock_engine.execute.armed import ArmedQuestion
 from interlock_engine.execute.gate_client import GateClient
 from interlock_engine.execute.lease import Lease
 from interlock_engine.execute.legs import Legs
+from interlock_engine.execute.reconcile import Reconciler
 from interlock_engine.execute.trader import Trader
 from interlock_engine.feed.feeds import new_state, sockets
 from interlock_engine.feed.listing import choose_universe
 from interlock_engine.feed.socket import VenueSocket
 from interlock_engine.housekeeping import Checkpoints, Housekeeping, watch_market_source
+from interlock_engine.ledger.file import LedgerError
+from interlock_engine.ledger.records import Ended
+from interlock_engine.ledger.recovery import replay, residuals, restore
+from interlock_engine.ledger.sessions import Run
 from interlock_engine.loop import Loop
 from interlock_engine.observe import metrics
-from interlock_engine.observe.kpi import MarketSource, SessionFacts, Snapshots
+from interlock_engine.observe.kpi import MarketSource, Snapshots
 from interlock_engine.observe.process import ProcessMeter
 from interlock_engine.observe.scoreboard import Scoreboard
 from interlock_engine.observe.server import Server
@@ -45,14 +51,17 @@ KILLED = "KILLED"
 # Together under 4 s: Ctrl+C must end within 5 s.
 CLOSE_POSITIONS_S = 2.0
 DRAIN_STORES_S = 0.5
+# What a session that ran out while nobody ran it is given to close its positions.
+CLOSE_RESUMED_S = 15.0
 
 
 class App:
-    """One engine process: one session id, from start to the final KPI JSON."""
+    """One engine process: one session, or what an earlier process left of it, to its end."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, run: Run, clock: Clock) -> None:
         self._settings = settings
-        self._clock = SystemClock()
+        self._clock = clock
+        self._run = run
         self._build_record()
         self._build_hands()
         self._build_faces()
@@ -60,11 +69,12 @@ class App:
     def _build_record(self) -> None:
         """What is known of the market and kept of the session."""
         settings, clock = self._settings, self._clock
-        self._facts = facts = _session_facts(settings, clock)
+        self._facts = facts = self._run.facts
         self._stores = Stores(
             facts, postgres_dsn=settings.postgres_dsn, redis_url=settings.redis_url
         )
-        self._score = Scoreboard(clock, self._stores.sinks())
+        self._score = Scoreboard(clock, self._run.ledger, self._stores.sinks())
+        self._recovered = replay(self._run.records, self._score)
         binance = VenueName.BINANCE_PERP if settings.perp else VenueName.BINANCE
         self._market = Market(Venue(VenueName.UPBIT), Venue(binance), clock)
         self._meter = ProcessMeter(clock.boot_ns())
@@ -76,6 +86,7 @@ class App:
     def _build_hands(self) -> None:
         """What decides and what reaches the gatekeeper."""
         settings, clock, score = self._settings, self._clock, self._score
+        self._loss_limit_usd = ZERO
         self._question = ArmedQuestion(settings.gatekeeper_url, settings.config_sha256)
         self._client = GateClient(settings.gate_socket, clock=clock, on_lost=self._session_lost)
         self._lease = Lease(
@@ -87,6 +98,7 @@ class App:
             telemetry=self._telemetry,
             on_granted=self._session_granted,
         )
+        unconfirmed: set[int] = set()
         legs = Legs(
             self._client,
             quotes=self._market,
@@ -94,17 +106,32 @@ class App:
             clock=clock,
             settings=settings.legs,
             session_id=self._facts.session_id,
+            unconfirmed=unconfirmed,
         )
         self._trader = Trader(
             self._market,
             legs=legs,
+            bounds=settings.legs.bounds(settings.strategy.exits.stop_loss_bps),
             permission=self._lease,
             reporter=score,
-            health=self._health,
+            guard=self._guard,
             clock=clock,
             cooldown_ns=round(settings.cooldown_s * 1e9),
+            loss_left_usd=self._loss_left_usd,
+            unconfirmed=unconfirmed,
         )
         self._trader.notional_usd = settings.order_notional_usd
+        self._trader.numbers = self._recovered.numbers
+        self._trader.residuals += residuals(self._recovered)
+        self._reconciler = Reconciler(
+            self._client,
+            market=self._market,
+            record=score,
+            positions=self._trader,
+            unconfirmed=unconfirmed,
+            clock=clock,
+        )
+        self._reconciler.restore(self._recovered.baseline, self._recovered.own_fills)
         self._loop = Loop(
             self._market,
             strategy=settings.strategy,
@@ -135,6 +162,7 @@ class App:
             trader=self._trader,
             snapshots=self._snapshots,
             stores=self._stores,
+            reconciler=self._reconciler,
             venue_stale_ns=settings.guards.venue_stale_ns,
         )
         self._checkpoints = Checkpoints(
@@ -167,17 +195,27 @@ class App:
             await self._close_connections()
             return EXIT_FAILED
         log.info("engine started", extra={"session_id": self._facts.session_id})
+        if self._recovered.begun is not None:
+            self._score.alert(Severity.P1, "engine resumed", open=len(self._recovered.trips))
         work, stores = asyncio.create_task(self._work()), self._stores.start()
         told = asyncio.create_task(stop.wait())
         await asyncio.wait(
             [work, told, *stores],
-            timeout=self._settings.duration_s or None,
+            timeout=self._time_left_s(),
             return_when=asyncio.FIRST_COMPLETED,
         )
         failed = [task for task in (work, *stores) if task.done()]
         for task in failed:
             log.critical("a part of the engine ended by itself", exc_info=task.exception())
         return await self._end(work, [*stores, told], failed=bool(failed))
+
+    def _time_left_s(self) -> float | None:
+        """Return how long to run; a session that goes on with positions has time to close them."""
+        if not self._settings.duration_s:
+            return None
+        passed_s = (self._clock.boot_ns() - self._facts.started_boot_ns) / 1e9
+        least_s = CLOSE_RESUMED_S if self._recovered.trips else 0.0
+        return max(self._settings.duration_s - passed_s, least_s)
 
     async def _work(self) -> None:
         """Find the universe, then do everything at once until cancelled."""
@@ -188,10 +226,12 @@ class App:
             perp=settings.perp,
             count=settings.universe_size,
             notional_usd=settings.order_notional_usd,
+            keep={trip.opened.asset for trip in self._recovered.trips.values()},
             tell=self._status.tell,
         )
         for route in universe.routes:
             self._market.routes[route.asset] = new_state(route, settings.strategy.signal)
+        self._take_over()
         parts: list[Coroutine[Any, Any, None]] = [
             *(feed.run() for feed in self._feeds()),
             self._lease.run(
@@ -199,6 +239,8 @@ class App:
             ),
             self._housekeeping().run(),
             self._checkpoints.run(),
+            self._reconciler.run(),
+            self._run.ledger.run(),
         ]
         self._stores.begin(source.source)
         if settings.simulated:
@@ -215,6 +257,17 @@ class App:
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(part)
+
+    def _take_over(self) -> None:
+        """Go on with the round trips that an earlier process left open."""
+        for trip in self._recovered.trips.values():
+            state = self._market.routes.get(trip.opened.asset)
+            if state is None:
+                raise LedgerError(
+                    f"{trip.opened.asset} is held but not listed on both venues any more: "
+                    "close it at the venues and take it over with `interlock reset`"
+                )
+            self._trader.take_over(*restore(trip, state.route, self._clock))
 
     def _feeds(self) -> Sequence[VenueSocket]:
         return sockets(
@@ -233,6 +286,8 @@ class App:
             trader=self._trader,
             guard=self._guard,
             lease=self._lease,
+            reconciler=self._reconciler,
+            ledger=self._run.ledger,
             snapshots=self._snapshots,
             meter=self._meter,
             clock=self._clock,
@@ -264,8 +319,13 @@ class App:
 
     def _exit_code(self, *, failed: bool) -> int:
         unhedged = any(not item.resolved for item in self._trader.residuals)
-        left = bool(self._market.open_positions() or self._score.in_doubt)
-        return EXIT_FAILED if failed or unhedged or left else EXIT_DONE
+        return EXIT_FAILED if failed or unhedged or self._is_open else EXIT_DONE
+
+    @property
+    def _is_open(self) -> bool:
+        """Say whether anything is left for another process to go on with."""
+        untaken = self._recovered.trips and not self._market.routes
+        return bool(untaken or self._market.open_positions() or self._score.in_doubt)
 
     def _finish_record(self, code: int) -> None:
         for state in self._market.open_positions():
@@ -275,6 +335,8 @@ class App:
             log.info("KPI JSON written", extra={"path": str(path)})
         except OSError as error:
             self._score.alert(Severity.P0, "KPI JSON could not be written", why=str(error))
+        if not self._is_open:
+            self._run.ledger.append(Ended(code))
         self._stores.end(
             ended_wall_ns=self._clock.wall_ns(),
             exit_code=code,
@@ -282,6 +344,8 @@ class App:
         )
 
     async def _close_connections(self) -> None:
+        await self._run.ledger.sync()
+        self._run.ledger.close()
         await self._server.stop()
         await self._stores.close()
         await self._client.close()
@@ -299,6 +363,12 @@ class App:
         fits = int(granted.gross_cap_usd / (2 * CAP_ROOM * trader.notional_usd))
         self._guard.max_positions = min(self._settings.guards.max_positions, fits)
         self._snapshots.equity_usd = granted.gross_cap_usd
+        self._loss_limit_usd = granted.loss_limit_usd
+        self._reconciler.begin_session()
+
+    def _loss_left_usd(self) -> Decimal:
+        """Return what the session may still lose; nothing before there is one."""
+        return self._loss_limit_usd + min(self._snapshots.take().total_usd, ZERO)
 
     def _telemetry(self) -> Telemetry:
         return self._status.telemetry()
@@ -308,16 +378,3 @@ class App:
         self._health.gate_ready = False
         if not self._health.stopping:
             self._score.alert(Severity.P1, "session with the gatekeeper lost", why=why)
-
-
-def _session_facts(settings: EngineSettings, clock: SystemClock) -> SessionFacts:
-    wall_ns = clock.wall_ns()
-    return SessionFacts(
-        session_id=settings.session_id or ids.new_session_id(wall_ns, settings.environment),
-        environment=settings.environment,
-        stage=settings.stage,
-        universe=settings.universe,
-        config_sha256=settings.config_sha256,
-        started_wall_ns=wall_ns,
-        started_boot_ns=clock.boot_ns(),
-    )

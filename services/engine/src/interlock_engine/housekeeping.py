@@ -11,10 +11,13 @@ from pathlib import Path
 import aiohttp
 
 from interlock_core.clock import Clock, rfc3339
+from interlock_core.reasons import Severity
 from interlock_engine.book.market import Market
 from interlock_engine.decide.guards import EntryGuard
 from interlock_engine.execute.lease import Lease
+from interlock_engine.execute.reconcile import Reconciler
 from interlock_engine.execute.trader import Trader
+from interlock_engine.ledger.file import Ledger
 from interlock_engine.loop import Loop
 from interlock_engine.observe import checkpoint, kpi
 from interlock_engine.observe.kpi import MarketSource, Snapshots
@@ -42,6 +45,8 @@ class Housekeeping:
         trader: Trader,
         guard: EntryGuard,
         lease: Lease,
+        reconciler: Reconciler,
+        ledger: Ledger,
         snapshots: Snapshots,
         meter: ProcessMeter,
         clock: Clock,
@@ -51,6 +56,8 @@ class Housekeeping:
         self._trader = trader
         self._guard = guard
         self._lease = lease
+        self._reconciler = reconciler
+        self._ledger = ledger
         self._snapshots = snapshots
         self._meter = meter
         self._clock = clock
@@ -65,7 +72,11 @@ class Housekeeping:
     def tick(self) -> None:
         """Refresh the facts; every second also sample the process and look after positions."""
         health, score = self._guard.health, self._snapshots.score
-        health.gate_ready = self._lease.ready
+        health.gate_ready = self._lease.ready and self._reconciler.compared
+        health.books_differ = bool(self._reconciler.differences)
+        if self._ledger.failed and not health.ledger_failed:
+            score.alert(Severity.P0, "nothing is entered any more", why=self._ledger.failed)
+            health.ledger_failed = True
         health.unknown = bool(score.in_doubt)
         self._ticks += 1
         now_ns = self._clock.boot_ns()

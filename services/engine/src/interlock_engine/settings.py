@@ -37,9 +37,9 @@ from interlock_engine.decide.guards import GuardSettings
 from interlock_engine.decide.signal import SignalSettings
 from interlock_engine.execute.legs import LegSettings
 from interlock_engine.loop import Strategy
-from interlock_engine.observe.checkpoint import FILE_NAME
 
 NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
 DAY_S = 86_400
 
 # Just below the gatekeeper's caps of each stage, with room for its worst-case valuation.
@@ -67,7 +67,13 @@ SPEC = (
     Setting("ENGINE_PORT", integer(1, 65535), "8083", "port of health, metrics and state"),
     Setting("RUNS_DIR", path, "runs", "folder of the KPI JSON, one folder a session"),
     Setting("DURATION", integer(0, 7 * DAY_S), "0", "seconds until an orderly end; 0: until told"),
-    Setting("SESSION_ID", optional_text, "", "name of this run, never used before; empty: made up"),
+    Setting(
+        "SESSION_ID",
+        optional_text,
+        "",
+        "name of this run: a new one, or one that did not end, to go on with; empty: the newest "
+        "that did not end under these settings, else made up",
+    ),
     Setting(
         "ORDER_NOTIONAL_USD",
         lambda raw: decimal("5", "1000")(raw) if raw else None,
@@ -82,6 +88,12 @@ SPEC = (
         choice("sequential", "simultaneous"),
         "sequential",
         "sequential: Upbit first, then hedge what filled; simultaneous: faster, more repair",
+    ),
+    Setting(
+        "LEGGING_S",
+        number(0.0, 5.0),
+        "3",
+        "longest wait of a leg for the other one; later it is undone, not extended",
     ),
     Setting("COLLAR_BPS", decimal("1", "45"), "15", "an entry's limit beyond the touch"),
     Setting("EXIT_COLLAR_BPS", decimal("1", "280"), "40", "an exit's limit beyond the touch"),
@@ -195,6 +207,7 @@ def read_settings(environ: Mapping[str, str]) -> EngineSettings:
             sequential=values["leg_policy"] == "sequential",
             entry_collar_bps=values["collar_bps"],
             exit_collar_bps=values["exit_collar_bps"],
+            legging_ns=round(values["legging_s"] * NS_PER_S),
         ),
         cooldown_s=values["cooldown_s"],
         checkpoint_s=values["checkpoint_s"],
@@ -227,6 +240,3 @@ def _check_session_id(values: Mapping[str, Any]) -> None:
         return
     if not is_id(name):
         raise ConfigError(["SESSION_ID: expected 8 to 40 of [A-Za-z0-9_-]"])
-    if (values["runs_dir"] / name / FILE_NAME).exists():
-        # Its intent ids would be those of the earlier run, and the gatekeeper would refuse them.
-        raise ConfigError([f"SESSION_ID: {name} was run before, expected a new one"])

@@ -9,6 +9,7 @@ from interlock_engine.book.market import Market
 from interlock_engine.decide.guards import EntryGuard
 from interlock_engine.execute.gate_client import GateClient
 from interlock_engine.execute.lease import Lease
+from interlock_engine.execute.reconcile import Reconciler
 from interlock_engine.execute.trader import Trader
 from interlock_engine.observe import metrics
 from interlock_engine.observe.kpi import Snapshots
@@ -29,6 +30,7 @@ class Status:
         trader: Trader,
         snapshots: Snapshots,
         stores: Stores,
+        reconciler: Reconciler,
         venue_stale_ns: int,
     ) -> None:
         self._market = market
@@ -38,6 +40,7 @@ class Status:
         self._trader = trader
         self._snapshots = snapshots
         self._stores = stores
+        self._reconciler = reconciler
         self._venue_stale_ns = venue_stale_ns
         self._problem = "reading what the venues list"
 
@@ -70,6 +73,8 @@ class Status:
             epoch=self._client.epoch,
             order_notional_usd=self._trader.notional_usd,
             guards=self._guard.holding(),
+            books_at_wall_ns=self._reconciler.at_wall_ns,
+            books_differ=tuple(str(d) for d in self._reconciler.differences),
         )
 
     def document(self) -> dict[str, Any]:

@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from interlock_core.instrument import TAKER_FEE_RATE, parse_key
+from interlock_core.instrument import TAKER_FEE_RATE, Side, parse_key
 from interlock_core.money import ZERO
-from interlock_core.wire.gate import OrderIntent, OrderResult, Purpose
+from interlock_core.wire.gate import (
+    Holding,
+    OrderIntent,
+    OrderResult,
+    OwnFill,
+    Purpose,
+    SessionBooks,
+)
+from interlock_gatekeeper import flatten
 from interlock_gatekeeper import order_rates as rates
 from interlock_gatekeeper.budget import Rates, asset_of, in_usd, quote_of
 from interlock_gatekeeper.limits import (
@@ -28,6 +36,7 @@ from interlock_gatekeeper.state import (
 )
 
 SENT_MEMORY_NS = 60_000_000_000
+OWN_FILLS_TOLD = 100
 
 
 def count_order(
@@ -60,6 +69,32 @@ def change_of(intent: OrderIntent, result: OrderResult) -> Decimal:
         return ZERO
     fee = result.fee if result.fee_currency == asset_of(intent.instrument) else ZERO
     return signed(result.filled_quantity, intent.side) - fee
+
+
+def books_of(state: State) -> SessionBooks:
+    """Return our books as the engine is told them; the latest of our own orders' fills."""
+    own = [s for name, s in state.settled.items() if name.startswith(flatten.PREFIX)]
+    return SessionBooks(
+        epoch=state.epoch,
+        holdings=tuple(
+            Holding(key, Side.BUY if held > ZERO else Side.SELL, abs(held))
+            for key, held in sorted(state.positions.items())
+        ),
+        open_intents=tuple(state.open_orders),
+        own_fills=tuple(
+            OwnFill(
+                intent_id=settled.result.intent_id,
+                instrument=settled.instrument,
+                side=settled.side,
+                filled_quantity=settled.result.filled_quantity,
+                average_price=settled.result.average_price,
+                fee=settled.result.fee,
+                fee_currency=settled.result.fee_currency,
+            )
+            for settled in own[-OWN_FILLS_TOLD:]
+            if settled.result.filled_quantity != ZERO
+        ),
+    )
 
 
 def add_to(held: dict[str, Decimal], key: str, change: Decimal) -> None:

@@ -27,6 +27,7 @@ from interlock_core.wire.gate import (
 from interlock_core.wire.strict import SchemaError
 from interlock_gatekeeper.accounts import Accounts
 from interlock_gatekeeper.auth import Peer, SessionKey
+from interlock_gatekeeper.books import books_of
 from interlock_gatekeeper.gateway import Gateway
 from interlock_gatekeeper.market import Market
 from interlock_gatekeeper.policy import Denied
@@ -36,7 +37,7 @@ from interlock_gatekeeper.state import OpenOrder, Session
 
 log = logging.getLogger(__name__)
 
-OK, ACCEPTED, FORBIDDEN, NOT_FOUND, CONFLICT = 200, 202, 403, 404, 409
+OK, ACCEPTED, FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 200, 202, 403, 404, 409, 410
 LOCKED, TOO_MANY, UNAVAILABLE = 423, 429, 503
 
 _STATUS = {
@@ -75,6 +76,7 @@ class EngineApi:
         return Starlette(
             routes=[
                 Route(gate.PATH_SESSION, self.open_session, methods=["POST"]),
+                Route(gate.PATH_SESSION, self.books, methods=["GET"]),
                 Route(gate.PATH_SESSION, self.close_session, methods=["DELETE"]),
                 Route(gate.PATH_HEARTBEAT, self.heartbeat, methods=["POST"]),
                 Route(gate.PATH_ORDERS, self.order, methods=["POST"]),
@@ -137,7 +139,13 @@ class EngineApi:
             state=self._gateway.state.phase_name,
             order_cap_usd=session.caps.order_usd,
             gross_cap_usd=session.caps.gross_usd,
+            loss_limit_usd=session.caps.loss_usd,
         )
+
+    async def books(self, request: Request) -> Response:
+        """Say what our books hold, for the engine to compare with its own."""
+        await self._authenticated(request)
+        return message(books_of(self._gateway.state))
 
     async def close_session(self, request: Request) -> Response:
         """End the session in an orderly way."""
@@ -175,6 +183,8 @@ class EngineApi:
         if request.method == "DELETE":
             await self._gateway.cancel(intent_id)
         known = self._gateway.known(intent_id)
+        if known is None and self._gateway.is_forgotten(intent_id):
+            return refuse(GONE, "FORGOTTEN", "it ended; its answer is in the journal alone")
         if known is None:
             return refuse(NOT_FOUND, "NOT_FOUND", "no such intent")
         return message(known) if isinstance(known, OrderResult) else self._in_doubt(intent_id)

@@ -312,6 +312,10 @@ class Gateway:
         settled = self.state.settled.get(intent_id)
         return settled.result if settled else self.state.open_orders.get(intent_id)
 
+    def is_forgotten(self, intent_id: str) -> bool:
+        """Say whether an intent ended so long ago that its answer is not kept in memory."""
+        return hash(intent_id) in self.state.forgotten
+
     async def tick(self) -> None:
         """Let time pass once, ask the triggers, and show the state to the metrics."""
         now = self.now()

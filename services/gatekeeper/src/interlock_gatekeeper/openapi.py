@@ -19,6 +19,7 @@ from interlock_core.wire.gate import (
     KillRequest,
     OrderIntent,
     OrderResult,
+    SessionBooks,
     SessionGranted,
     SessionOpen,
 )
@@ -55,6 +56,7 @@ _OK, _ACCEPTED = HTTPStatus.OK, HTTPStatus.ACCEPTED
 _ORDER = {_OK: OrderResult, _ACCEPTED: OrderResult}
 ENGINE = (
     Operation(HTTPMethod.POST, gate.PATH_SESSION, SessionOpen, {_OK: SessionGranted}),
+    Operation(HTTPMethod.GET, gate.PATH_SESSION, None, {_OK: SessionBooks}),
     Operation(HTTPMethod.DELETE, gate.PATH_SESSION, None, {_OK: None}),
     Operation(HTTPMethod.POST, gate.PATH_HEARTBEAT, Heartbeat, {_OK: HeartbeatAck}),
     Operation(HTTPMethod.POST, gate.PATH_ORDERS, OrderIntent, {**_ORDER}),

@@ -267,7 +267,10 @@ def _unknown(state: State, data: dict[str, Any]) -> None:
 def _result(state: State, data: dict[str, Any]) -> None:
     result = strict.from_value(OrderResult, data["result"])
     order = state.open_orders.pop(result.intent_id)
-    state.settled[result.intent_id] = Settled(order.intent_sha256, result)
+    intent = order.intent
+    state.settled[result.intent_id] = Settled(
+        order.intent_sha256, result, intent.instrument, intent.side
+    )
     state.residual = None
     _forget(state)
     change = change_of(order.intent, result)

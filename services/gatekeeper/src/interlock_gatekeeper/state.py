@@ -134,6 +134,8 @@ class Settled:
 
     intent_sha256: str
     result: OrderResult
+    instrument: str
+    side: Side
 
 
 @dataclass(slots=True)

@@ -74,6 +74,42 @@ class SessionGranted:
     state: str
     order_cap_usd: Decimal
     gross_cap_usd: Decimal
+    loss_limit_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the gatekeeper's books hold of an instrument: bought, or sold short."""
+
+    instrument: str
+    side: Side
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFill:
+    """What an order of the gatekeeper's own filled: it only ever reduces."""
+
+    intent_id: str
+    instrument: str
+    side: Side
+    filled_quantity: Decimal
+    average_price: Decimal
+    fee: Decimal
+    fee_currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBooks:
+    """The gatekeeper's books, for the engine to compare with its own: all fills that are proven.
+
+    `open_intents` are orders that are not proven ended; `own_fills` the latest of its own orders.
+    """
+
+    epoch: int
+    holdings: tuple[Holding, ...]
+    open_intents: tuple[str, ...]
+    own_fills: tuple[OwnFill, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ MORE_FIELDS = (
     "vetoes",
     "per_asset",
     "residuals",
+    "dust",
+    "resumed",
 )
 
 

@@ -5,33 +5,71 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
 
 from interlock_core.instrument import Instrument, Route, Side
 from interlock_core.money import ZERO
+from interlock_core.reasons import ExitReason
 from interlock_core.wire.gate import Purpose
+from interlock_engine.account.leg import LEG_BINANCE, LEG_UPBIT, LEGS
 from interlock_engine.account.pnl import Fill, Fx, Touch, cash_usd, mark_usd, unit_usd
+from interlock_engine.decide.budget import Budget
 from interlock_engine.decide.spread import Direction
 
-LEG_UPBIT = "a"
-LEG_BINANCE = "b"
-LEGS = (LEG_UPBIT, LEG_BINANCE)
 BPS = Decimal(10_000)
+
+
+class Phase(StrEnum):
+    """Where a round trip stands; each change is in the ledger before anything follows from it."""
+
+    OPENING = "opening"
+    REPAIRING = "repairing"
+    UNWINDING = "unwinding"
+    HOLDING = "holding"
+    CLOSING = "closing"
+    DONE = "done"
+
+    @property
+    def is_entering(self) -> bool:
+        """Say whether the entry is not over: whoever finds it so goes on with it."""
+        return self in (Phase.OPENING, Phase.REPAIRING, Phase.UNWINDING)
+
+
+NEXT: MappingProxyType[Phase, frozenset[Phase]] = MappingProxyType(
+    {
+        Phase.OPENING: frozenset({Phase.REPAIRING}),
+        Phase.REPAIRING: frozenset({Phase.UNWINDING, Phase.HOLDING, Phase.DONE}),
+        Phase.UNWINDING: frozenset({Phase.HOLDING, Phase.DONE}),
+        Phase.HOLDING: frozenset({Phase.CLOSING, Phase.DONE}),
+        Phase.CLOSING: frozenset({Phase.HOLDING, Phase.DONE}),
+        Phase.DONE: frozenset(),
+    }
+)
 
 
 @dataclass(slots=True)
 class Position:
-    """Both legs of one round trip. `held` is signed, in the asset; attempts name the orders."""
+    """Both legs of one round trip. `held` is signed, in the asset; attempts name the orders.
+
+    `quantity` is what the entry wants of the asset, `cost_bps` its spreads and fees.
+    """
 
     number: int
     route: Route
     direction: Direction
+    quantity: Decimal
+    budget: Budget
     edge_bps: float
+    cost_bps: float
     opened_wall_ns: int
     opened_boot_ns: int
+    phase: Phase = Phase.OPENING
+    exit_reason: ExitReason | None = None
+    unhedged_since_ns: int | None = None
     held: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(LEGS, ZERO))
     fills: list[tuple[Purpose, Fill]] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LEGS, 0))
-    failed_closes: int = 0
 
     def instrument(self, leg: str) -> Instrument:
         """Return the instrument of a leg."""
@@ -41,6 +79,12 @@ class Position:
         """Return the side that opens a leg."""
         buys_upbit = self.direction is Direction.BUY_UPBIT
         return Side.BUY if (leg == LEG_UPBIT) == buys_upbit else Side.SELL
+
+    def move(self, phase: Phase) -> None:
+        """Go on to a phase that may follow the present one; else raise ValueError."""
+        if phase not in NEXT[self.phase]:
+            raise ValueError(f"a round trip cannot go from {self.phase} to {phase}")
+        self.phase = phase
 
     def next_attempt(self, leg: str) -> int:
         """Return a number that no order of this leg had before."""

@@ -42,6 +42,20 @@ class RoundTrip:
         return float(self.pnl_usd / self.notional_usd * 10_000) if self.notional_usd else 0.0
 
 
+def leftover(position: Position) -> dict[str, str]:
+    """Return what a closed position still holds by instrument, signed: dust of both venues."""
+    return {
+        position.instrument(leg).key: signed_text(held)
+        for leg, held in position.held.items()
+        if held
+    }
+
+
+def signed_text(quantity: Decimal) -> str:
+    """Return a signed quantity as plain text."""
+    return ("-" if quantity < 0 else "") + to_wire(abs(quantity))
+
+
 def finish(
     position: Position,
     reason: ExitReason,
@@ -51,11 +65,6 @@ def finish(
     closed_wall_ns: int,
 ) -> RoundTrip:
     """Return the round trip that a closed position was."""
-    left = {
-        position.instrument(leg).key: ("-" if held < 0 else "") + to_wire(abs(held))
-        for leg, held in position.held.items()
-        if held
-    }
     return RoundTrip(
         number=position.number,
         asset=position.route.asset,
@@ -68,5 +77,5 @@ def finish(
         entry_edge_bps=position.edge_bps,
         entry_premium_bps=position.entry_premium_bps(),
         exit_premium_bps=position.exit_premium_bps(),
-        leftover=left,
+        leftover=leftover(position),
     )

@@ -8,8 +8,9 @@ from decimal import Decimal
 from statistics import median
 
 from interlock_core.clock import NS_PER_S, Clock
+from interlock_engine.account.leg import LEG_UPBIT, LEGS
 from interlock_engine.account.pnl import Fx, Touch
-from interlock_engine.account.position import LEG_UPBIT, LEGS, Position
+from interlock_engine.account.position import Position
 from interlock_engine.book.book import Book
 from interlock_engine.book.route import RouteState
 

@@ -36,6 +36,8 @@ class Health:
     gate_ready: bool = False
     residual: bool = False
     unknown: bool = False
+    ledger_failed: bool = False
+    books_differ: bool = False
     stopping: bool = False
 
 
@@ -79,6 +81,10 @@ def asset_tier(facts: Facts) -> GuardTrigger | None:
 
 def portfolio_tier(health: Health) -> GuardTrigger | None:
     """Return what freezes all new risk."""
+    if health.ledger_failed:
+        return GuardTrigger.LEDGER_FAILED
+    if health.books_differ:
+        return GuardTrigger.BOOKS_DIFFER
     if health.residual:
         return GuardTrigger.RESIDUAL_OPEN
     if health.unknown:
@@ -123,6 +129,10 @@ class EntryGuard:
         """Note that a route cannot be priced; a crossed or locked book is a trigger."""
         if crossed:
             self._hold(asset, GuardTrigger.BOOK_CROSSED)
+
+    def note_budget(self, asset: str, *, exceeded: bool) -> None:
+        """Note whether a round trip's worst case is more than the session may still lose."""
+        self._hold(f"{asset} budget", GuardTrigger.LOSS_BUDGET if exceeded else None)
 
     def note_engine(self, *, venue_age_ns: int, fx_age_ns: int) -> None:
         """Ask the venue and portfolio tiers also while nothing wants to enter."""

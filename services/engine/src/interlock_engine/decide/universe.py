@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -33,13 +34,24 @@ def volume_usd(upbit_krw: float, binance_usdt: float, krw_per_usdt: float) -> fl
     return min(upbit_krw / krw_per_usdt, binance_usdt)
 
 
-def select(candidates: Iterable[Candidate], count: int, notional_usd: Decimal) -> Universe:
-    """Return the `count` largest candidates that an order of notional_usd fits."""
-    routes: list[Route] = []
+def select(
+    candidates: Iterable[Candidate],
+    count: int,
+    notional_usd: Decimal,
+    keep: AbstractSet[str] = frozenset(),
+) -> Universe:
+    """Return the `count` largest candidates that an order of notional_usd fits.
+
+    Assets to keep hold a position: they come first, whatever their rank and lots.
+    """
+    ranked = sorted(candidates, key=lambda c: (-c.volume_usd, c.route.asset))
+    routes: list[Route] = [item.route for item in ranked if item.route.asset in keep]
     left_out: list[tuple[str, str]] = []
-    for item in sorted(candidates, key=lambda c: (-c.volume_usd, c.route.asset)):
-        if len(routes) == count:
+    for item in ranked:
+        if len(routes) >= count:
             break
+        if item.route.asset in keep:
+            continue
         sized = quantity(
             notional_usd,
             item.route.upbit,

@@ -23,6 +23,7 @@ from interlock_core.wire.gate import (
     OrderIntent,
     OrderResult,
     Outcome,
+    SessionBooks,
     SessionGranted,
     SessionOpen,
     Telemetry,
@@ -43,6 +44,7 @@ PROVE_EVERY_S = 0.25
 # After this long an intent that the gatekeeper has never seen would be refused as stale.
 NEVER_ARRIVED_NS = 3 * NS_PER_S
 POOL = 16
+MAX_BOOKS_BYTES = 262_144
 
 SESSION_ENDING = frozenset(
     {
@@ -170,6 +172,13 @@ class GateClient:
             self.lose(f"{problem.code}: {problem.detail}")
         return not_sent(intent, problem.code, problem.detail)
 
+    async def books(self) -> SessionBooks:
+        """Return the gatekeeper's books; raise GateError or SchemaError where it does not say."""
+        answer = await self._call(HTTPMethod.GET, gate.PATH_SESSION, b"", CALL_TIMEOUT_S)
+        if answer.status != HTTPStatus.OK:
+            raise _refusal(answer)
+        return strict.decode(SessionBooks, answer.body, max_bytes=MAX_BOOKS_BYTES)
+
     async def prove(self, intent: OrderIntent) -> OrderResult:
         """Ask until the outcome of an intent is proven; waits for a new session if need be."""
         path = f"{gate.PATH_ORDERS}/{intent.intent_id}"
@@ -197,7 +206,9 @@ class GateClient:
         if answer.status == HTTPStatus.FORBIDDEN:
             self.lose(str(_refusal(answer)))
         age_ns = self._clock.boot_ns() - intent.created_boot_ns
-        if answer.status == HTTPStatus.NOT_FOUND and age_ns > NEVER_ARRIVED_NS:
+        # Under a later epoch it can never be accepted any more, however young it is.
+        never = age_ns > NEVER_ARRIVED_NS or self.epoch > intent.epoch
+        if answer.status == HTTPStatus.NOT_FOUND and never:
             return not_sent(intent, "NOT_FOUND", "the gatekeeper never accepted the intent")
         return None
 

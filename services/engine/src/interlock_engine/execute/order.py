@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Protocol
 
 from interlock_core import ids
-from interlock_core.instrument import Instrument, Side
+from interlock_core.instrument import Instrument, Route, Side
 from interlock_core.money import ZERO
 from interlock_core.wire import gate
-from interlock_core.wire.gate import OrderIntent, OrderResult, Outcome, Purpose
+from interlock_core.wire.gate import OrderIntent, OrderResult, Outcome, OwnFill, Purpose
+from interlock_engine.account.leg import LEG_BINANCE, LEG_UPBIT
 from interlock_engine.account.pnl import Fill, Fx, Touch
 from interlock_engine.account.position import Position
 from interlock_engine.decide.sizing import limit_price
@@ -55,6 +56,11 @@ class Order:
     instrument: Instrument
     intent: OrderIntent
     fx: Fx
+
+    @property
+    def opens(self) -> bool:
+        """Say whether the order adds to a leg rather than reducing it."""
+        return self.intent.purpose in (Purpose.ENTRY, Purpose.REPAIR)
 
 
 def build(
@@ -109,11 +115,26 @@ def fill_of(order: Order, result: OrderResult) -> Fill | None:
     )
 
 
-def slippage_bps(order: Order, result: OrderResult) -> float:
+def own_fill(fill: OwnFill, route: Route, fx: Fx) -> Fill:
+    """Return what the gatekeeper's own order filled, as a fill of a route's leg."""
+    is_upbit = fill.instrument == route.upbit.key
+    return Fill(
+        leg=LEG_UPBIT if is_upbit else LEG_BINANCE,
+        instrument=route.upbit if is_upbit else route.binance,
+        side=fill.side,
+        quantity=fill.filled_quantity,
+        price=fill.average_price,
+        fee=fill.fee,
+        fee_currency=fill.fee_currency,
+        fx=fx,
+    )
+
+
+def slippage_bps(intent: OrderIntent, result: OrderResult) -> float:
     """Return how much worse than the quoted touch a filled order was, in bps."""
-    quoted = order.intent.quoted_price
+    quoted = intent.quoted_price
     worse = result.average_price - quoted
-    if order.intent.side is Side.SELL:
+    if intent.side is Side.SELL:
         worse = -worse
     return float(worse / quoted * 10_000)
 

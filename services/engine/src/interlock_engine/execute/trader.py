@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any, Protocol
 
 from interlock_core.clock import NS_PER_S, Clock, rfc3339
-from interlock_core.money import to_wire
+from interlock_core.money import ZERO
 from interlock_core.reasons import ExitReason, Severity
-from interlock_engine.account.position import LEGS, Position
+from interlock_engine.account.leg import LEGS
+from interlock_engine.account.position import Phase, Position
 from interlock_engine.account.round_trip import RoundTrip, finish
 from interlock_engine.book.market import Market
 from interlock_engine.book.route import RouteState
+from interlock_engine.decide.budget import Bounds, Budget, LegPlan, price
 from interlock_engine.decide.exits import Held
-from interlock_engine.decide.guards import Health
+from interlock_engine.decide.guards import EntryGuard
 from interlock_engine.decide.signal import Signal
 from interlock_engine.decide.sizing import quantity
 from interlock_engine.execute.legs import CARRY_USD, Legs
+from interlock_engine.execute.order import Order
+from interlock_engine.execute.residual import Residual, held_now
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +49,14 @@ class Permission(Protocol):
 
 
 class Reporter(Protocol):
-    """Who is told what became of positions."""
+    """Who is told what became of positions, and keeps it."""
 
     def alert(self, severity: Severity, event: str, **details: object) -> None:
         """Raise an alert."""
+        ...
+
+    async def opened(self, position: Position) -> bool:
+        """Keep a round trip that is about to begin, on the disk; return whether that worked."""
         ...
 
     def finished(self, trip: RoundTrip) -> None:
@@ -56,61 +64,57 @@ class Reporter(Protocol):
         ...
 
     def aborted(self, position: Position, pnl_usd: Decimal) -> None:
-        """Take note of an entry that was undone, and of what that cost."""
+        """Take note of an entry that came to nothing, and of what that cost."""
+        ...
+
+    def released(self, position: Position, pnl_usd: Decimal) -> None:
+        """Take note that a position is not ours any more."""
         ...
 
     def changed(self, position: Position) -> None:
         """Take note that an open position changed."""
         ...
 
-
-@dataclass(slots=True)
-class Residual:
-    """An unhedged quantity that repair could not remove."""
-
-    position: Position
-    since: str
-    value_usd: Decimal
-    why: str
-    resolved: bool = False
-
-    def plain(self) -> dict[str, Any]:
-        """Return the KPI JSON's entry."""
-        return {
-            "asset": self.position.route.asset,
-            "held": {
-                self.position.instrument(leg).key: _signed(self.position.held[leg]) for leg in LEGS
-            },
-            "value_usd": float(self.value_usd) if self.value_usd.is_finite() else None,
-            "since": self.since,
-            "why": self.why,
-            "resolved": self.resolved,
-        }
+    def unhedged(self, residual: Residual) -> None:
+        """Take note of a residual that began or was resolved."""
+        ...
 
 
 class Trader:
-    """Runs at most one task a route; everything it starts is awaited at the end."""
+    """Runs at most one task a route; everything it starts is awaited at the end.
+
+    A position whose number is `unconfirmed` may not be ours any more: it is left alone until the
+    books were compared. `loss_left_usd` says what the session may still lose; the budgets of open
+    round trips are taken off it before a new one is priced against the rest.
+    """
 
     def __init__(
         self,
         market: Market,
         *,
         legs: Legs,
+        bounds: Bounds,
         permission: Permission,
         reporter: Reporter,
-        health: Health,
+        guard: EntryGuard,
         clock: Clock,
         cooldown_ns: int,
+        loss_left_usd: Callable[[], Decimal],
+        unconfirmed: AbstractSet[int],
     ) -> None:
         self._market = market
         self._legs = legs
+        self._bounds = bounds
         self._permission = permission
         self._reporter = reporter
-        self._health = health
+        self._guard = guard
         self._clock = clock
         self._cooldown_ns = cooldown_ns
+        self._loss_left_usd = loss_left_usd
+        self._unconfirmed = unconfirmed
         self._tasks: set[asyncio.Task[None]] = set()
-        self._numbers = 0
+        self._doubtful: dict[int, list[Order]] = {}
+        self.numbers = 0
         self.notional_usd = Decimal(0)
         self.residuals: list[Residual] = []
 
@@ -120,10 +124,31 @@ class Trader:
 
     def leave(self, state: RouteState, reason: ExitReason) -> None:
         """Close the route's position, as far as there is a session to do it under."""
-        if state.position is None or not self._permission.has_session:
+        position = state.position
+        if position is None or not self._permission.has_session or not self._is_settled(position):
             return
         if self._clock.boot_ns() >= state.retry_close_ns:
-            self._start(state, self._leave(state, state.position, reason))
+            self._start(state, self._leave(state, position, reason))
+
+    def take_over(self, position: Position, doubtful: Sequence[Order]) -> None:
+        """Go on with a round trip of an earlier process, once there is a session."""
+        state = self._market.routes[position.route.asset]
+        state.position = position
+        if doubtful:
+            self._doubtful[position.number] = list(doubtful)
+        if not position.phase.is_entering:
+            self._hold(state, position)
+        self._reporter.changed(position)
+
+    def release(self, state: RouteState) -> None:
+        """Let a position go that is not ours any more, at its worth now."""
+        position = state.position
+        if position is not None:
+            result = self._result_usd(position)
+            state.position = state.held = None
+            self._doubtful.pop(position.number, None)
+            self._resolve(position)
+            self._reporter.released(position, result)
 
     def _start(self, state: RouteState, work: Coroutine[Any, Any, None]) -> None:
         state.busy = True
@@ -136,13 +161,14 @@ class Trader:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
+        # The position is what its fills say, whatever broke: `tend` asks for the rest and goes on.
+        position = state.position
+        if position is not None and (orders := self._legs.travelling(position)):
+            self._doubtful[position.number] = orders
         log.error("order task failed", exc_info=error)
         self._reporter.alert(
             Severity.P1, "order task failed", asset=state.route.asset, error=repr(error)
         )
-        # The position is what its fills say, whatever broke: it is kept and closed later.
-        if state.position is not None and state.held is None:
-            self._after_entry(state, state.position)
 
     async def _enter(self, state: RouteState, still_wanted: Callable[[], Signal | None]) -> None:
         allowed = await self._permission.ask()
@@ -150,82 +176,119 @@ class Trader:
         wish = still_wanted() if allowed else None
         if wish is None:
             return
-        sized = self._size(state)
-        if sized is None:
-            # The session's cap may be below what this asset's lots and minimums need.
+        position = self._plan(state, wish)
+        if position is None:
+            # The session's caps may be below what this asset's lots and minimums need.
             state.cooldown_until_ns = self._clock.boot_ns() + self._cooldown_ns
             return
-        self._numbers += 1
-        position = Position(
-            number=self._numbers,
-            route=state.route,
-            direction=wish.direction,
-            edge_bps=wish.edge_bps,
-            opened_wall_ns=self._clock.wall_ns(),
-            opened_boot_ns=self._clock.boot_ns(),
-        )
         state.position = position
-        await self._legs.enter(position, sized)
-        self._after_entry(state, position)
+        if await self._reporter.opened(position):
+            await self._legs.enter(position)
+            self._after_entry(state, position)
+        else:
+            state.position = None
 
-    def _size(self, state: RouteState) -> Decimal | None:
-        return quantity(
+    def _plan(self, state: RouteState, wish: Signal) -> Position | None:
+        """Return the sized and priced round trip, or None where it does not fit."""
+        sized = quantity(
             self.notional_usd,
             state.route.upbit,
             state.route.binance,
             upbit_krw=Decimal(repr(state.upbit.ask)),
             binance_usdt=Decimal(repr(state.binance.ask)),
         )
+        if sized is None:
+            return None
+        spread_bps = state.premium.cost if state.premium is not None else 0.0
+        position = Position(
+            number=self.numbers + 1,
+            route=state.route,
+            direction=wish.direction,
+            quantity=sized,
+            budget=Budget({}, {}, self._bounds.legging_ns, ZERO),
+            edge_bps=wish.edge_bps,
+            cost_bps=spread_bps + state.fees.round_trip_bps,
+            opened_wall_ns=self._clock.wall_ns(),
+            opened_boot_ns=self._clock.boot_ns(),
+        )
+        touches, fx = self._market.marks(position), self._market.fx()
+        if touches is None or fx is None:
+            return None
+        plans = {
+            leg: LegPlan(position.instrument(leg), position.entry_side(leg), touches[leg])
+            for leg in LEGS
+        }
+        position.budget = price(plans, sized, fx, self._bounds)
+        exceeded = position.budget.worst_usd > self._bearable_usd()
+        self._guard.note_budget(state.route.asset, exceeded=exceeded)
+        if exceeded:
+            return None
+        self.numbers += 1
+        return position
+
+    def _bearable_usd(self) -> Decimal:
+        positions = (s.position for s in self._market.open_positions())
+        at_stake = sum((p.budget.worst_usd for p in positions if p is not None), ZERO)
+        return self._loss_left_usd() - at_stake
 
     def _after_entry(self, state: RouteState, position: Position) -> None:
-        entry_bps = position.entry_premium_bps()
-        if self._legs.is_closed(position):
+        if position.phase is Phase.DONE:
             state.position = None
             state.cooldown_until_ns = self._clock.boot_ns() + self._cooldown_ns
-            if position.fills:
-                self._undone(position)
+            self._reporter.aborted(position, self._result_usd(position))
             return
-        # Without both legs there is no premium of its own: it is closed as soon as possible.
-        premium = entry_bps if entry_bps is not None else 0.0
-        spread_bps = state.premium.cost if state.premium is not None else 0.0
-        state.held = Held(
-            position.direction,
-            premium,
-            position.opened_boot_ns,
-            spread_bps + state.fees.round_trip_bps,
-        )
+        self._hold(state, position)
         self._reporter.changed(position)
         self._check_residual(position, "the second leg could not be filled or undone")
 
-    def _undone(self, position: Position) -> None:
+    def _hold(self, state: RouteState, position: Position) -> None:
+        # Without both legs there is no premium of its own: it is closed as soon as possible.
+        premium = position.entry_premium_bps() or 0.0
+        state.held = Held(position.direction, premium, position.opened_boot_ns, position.cost_bps)
+
+    def _result_usd(self, position: Position) -> Decimal:
+        if not position.fills:
+            return ZERO
         marks, fx = self._market.marks(position), self._market.fx()
         if marks is None or fx is None:
             raise RuntimeError("a position was traded in a market that was never seen")
-        self._reporter.aborted(position, position.value_usd(marks, fx, with_fee=False))
+        return position.value_usd(marks, fx, with_fee=False)
 
     def _check_residual(self, position: Position, why: str) -> None:
         value = self._legs.gap_usd(position)
-        known = next((r for r in self.residuals if r.position is position), None)
+        known = next((r for r in reversed(self.residuals) if r.number == position.number), None)
+        asset, held = position.route.asset, held_now(position)
         if value <= CARRY_USD:
-            if known is not None:
-                known.resolved = True
-        elif known is None:
+            self._resolve(position)
+        elif known is None or known.resolved:
             since = rfc3339(self._clock.wall_ns())
-            self.residuals.append(Residual(position, since, value, why))
+            found = Residual(position.number, asset, since, value, why, held)
+            self.residuals.append(found)
+            self._reporter.unhedged(found)
             self._reporter.alert(
                 Severity.P0,
                 "residual: a leg is not hedged",
-                asset=position.route.asset,
+                asset=asset,
                 value_usd=str(value),
                 why=why,
             )
         else:
-            known.value_usd, known.resolved = value, False
-        self._health.residual = any(not r.resolved for r in self.residuals)
+            known.value_usd, known.held = value, held
+        self._freeze()
+
+    def _resolve(self, position: Position) -> None:
+        for residual in self.residuals:
+            if residual.number == position.number and not residual.resolved:
+                residual.resolved = True
+                self._reporter.unhedged(residual)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        self._guard.health.residual = any(not r.resolved for r in self.residuals)
 
     async def _leave(self, state: RouteState, position: Position, reason: ExitReason) -> None:
-        closed = await self._legs.close(position)
-        if closed:
+        position.exit_reason = reason
+        if await self._legs.close(position):
             self._finish(state, position, reason)
             return
         state.retry_close_ns = self._clock.boot_ns() + RETRY_CLOSE_NS
@@ -242,20 +305,69 @@ class Trader:
         self._reporter.finished(trip)
 
     def tend(self, now_ns: int) -> None:
-        """Try again to close what is unhedged."""
-        for residual in self.residuals:
-            state = self._market.routes[residual.position.route.asset]
-            due = not residual.resolved and not state.busy and now_ns >= state.retry_close_ns
-            if due and state.position is residual.position:
+        """Go on with what nobody works on: unfinished phases, and what is unhedged."""
+        if not self._permission.has_session:
+            return
+        for state in self._market.open_positions():
+            position = state.position
+            if position is None or state.busy or now_ns < state.retry_close_ns:
+                continue
+            if position.number in self._doubtful:
+                self._start(state, self._prove(position))
+            elif position.number in self._unconfirmed:
+                continue
+            elif position.phase is not Phase.HOLDING:
+                self._start(state, self._pursue(state, position))
+            elif self._is_residual(position):
                 self.leave(state, ExitReason.VENUE_HEALTH)
+
+    def is_doubtful(self, position: Position) -> bool:
+        """Say whether an order of an earlier process is not proven yet."""
+        return position.number in self._doubtful
+
+    def _is_settled(self, position: Position) -> bool:
+        """Say whether it is known what the position holds, and that it is ours and held."""
+        known = position.number not in self._doubtful and position.number not in self._unconfirmed
+        return known and position.phase is Phase.HOLDING
+
+    def _is_residual(self, position: Position) -> bool:
+        return any(r.number == position.number and not r.resolved for r in self.residuals)
+
+    async def _prove(self, position: Position) -> None:
+        """Find out what became of the orders that an earlier process had sent."""
+        orders = self._doubtful[position.number]
+        while orders:
+            await self._legs.prove(position, orders[0])
+            orders.pop(0)
+        del self._doubtful[position.number]
+
+    async def _pursue(self, state: RouteState, position: Position) -> None:
+        """Bring a round trip that was left in the middle to where its fills lead."""
+        state.retry_close_ns = self._clock.boot_ns() + RETRY_CLOSE_NS
+        if position.phase.is_entering:
+            await self._legs.balance(position)
+            self._after_entry(state, position)
+        elif position.phase is Phase.CLOSING:
+            await self._leave(state, position, position.exit_reason or ExitReason.VENUE_HEALTH)
+        else:
+            self._settle_done(state, position)
+
+    def _settle_done(self, state: RouteState, position: Position) -> None:
+        if position.exit_reason is None:
+            self._after_entry(state, position)
+        else:
+            self._finish(state, position, position.exit_reason)
 
     async def close_all(self, timeout_s: float) -> None:
         """Close every position within timeout_s; what is left stays in the books."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._settle_tasks()
+                self._clear_pauses()
+                self.tend(self._clock.boot_ns())
+                await self._settle_tasks()
+                self._clear_pauses()
                 for state in self._market.open_positions():
-                    state.retry_close_ns = 0
                     self.leave(state, ExitReason.SESSION_END)
                 await self._settle_tasks()
         except TimeoutError:
@@ -264,11 +376,11 @@ class Trader:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _clear_pauses(self) -> None:
+        for state in self._market.open_positions():
+            state.retry_close_ns = 0
+
     async def _settle_tasks(self) -> None:
         # Not gathered: a timeout must not cancel an order that is on its way.
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-
-def _signed(value: Decimal) -> str:
-    return ("-" if value < 0 else "") + to_wire(abs(value))

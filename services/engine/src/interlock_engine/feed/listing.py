@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 import aiohttp
@@ -25,9 +26,13 @@ async def choose_universe(
     perp: bool,
     count: int,
     notional_usd: Decimal,
+    keep: AbstractSet[str],
     tell: Callable[[str], None],
 ) -> Universe:
-    """Return the routes to trade, asking once a second until it can; `tell` hears why not."""
+    """Return the routes to trade, asking once a second until it can; `tell` hears why not.
+
+    The assets in `keep` hold a position and are among them wherever they are listed.
+    """
     last = ""
     while True:
         try:
@@ -39,7 +44,7 @@ async def choose_universe(
             last = str(error)
             tell(last)
         await asyncio.sleep(RETRY_S)
-    universe = select(found, count, notional_usd)
+    universe = select(found, count, notional_usd, keep)
     assets = [route.asset for route in universe.routes]
     log.info("universe", extra={"assets": assets, "left_out": dict(universe.left_out)})
     tell("" if assets else "no asset is listed on both venues and fits the order size")

@@ -12,8 +12,9 @@ from interlock_core.money import ZERO
 from interlock_core.reasons import ExitReason
 from interlock_core.wire import kpi
 from interlock_engine.account.pnl import Fx
+from interlock_engine.account.round_trip import signed_text
 from interlock_engine.book.market import Market
-from interlock_engine.execute.trader import Residual
+from interlock_engine.execute.residual import Residual
 from interlock_engine.observe.process import ProcessMeter
 from interlock_engine.observe.scoreboard import Scoreboard
 
@@ -223,6 +224,8 @@ def _more(snapshot: Snapshot, *, final: bool) -> dict[str, Any]:
             for asset, (count, pnl) in sorted(score.per_asset.items())
         },
         "residuals": [item.plain() for item in snapshot.residuals] + doubts,
+        "dust": {key: signed_text(quantity) for key, quantity in sorted(score.dust.items())},
+        "resumed": score.resumed,
     }
 
 

@@ -1,32 +1,31 @@
-"""What happened in the session: counters and lists that only grow. Everything shown comes from it.
+"""What happened in the session, as it happens: kept in the ledger, counted, shown, stored.
 
-It is told by the loop, the legs and the trader, and hands records on to the stores.
+It is told by the loop, the legs and the trader. The ledger comes first: what is not kept there did
+not happen for the process that may have to go on.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
 from interlock_core.clock import Clock, rfc3339
-from interlock_core.instrument import Side
-from interlock_core.money import ZERO
-from interlock_core.reasons import ExitReason, GuardTrigger, Severity
-from interlock_core.wire.gate import OrderResult, Outcome, Purpose
+from interlock_core.reasons import GuardTrigger, Severity
+from interlock_core.wire.gate import OrderResult, OwnFill, SessionBooks
+from interlock_engine.account.pnl import Fx
 from interlock_engine.account.position import Position
-from interlock_engine.account.round_trip import RoundTrip
-from interlock_engine.execute.order import Order, slippage_bps
+from interlock_engine.account.round_trip import RoundTrip, leftover
+from interlock_engine.execute.order import Order
+from interlock_engine.execute.residual import Residual, held_now
+from interlock_engine.ledger import records
+from interlock_engine.ledger.records import Record
 from interlock_engine.observe.histogram import LOOP_BUCKETS_S, ORDER_BUCKETS_S, Histogram
+from interlock_engine.observe.tally import Tally
 
 log = logging.getLogger(__name__)
 
-LAST_TRIPS = 10
-ENTERING = (Purpose.ENTRY, Purpose.REPAIR)
-# These outcomes say how much the venue filled; a veto or a refusal says nothing about fills.
-TRADED = (Outcome.FILLED, Outcome.PARTLY_FILLED, Outcome.UNFILLED)
 _LEVEL = {
     Severity.P0: logging.CRITICAL,
     Severity.P1: logging.ERROR,
@@ -35,19 +34,31 @@ _LEVEL = {
 }
 
 
+class Keeper(Protocol):
+    """The ledger."""
+
+    def append(self, record: Record) -> bool:
+        """Write one record; return whether it was kept. Never raises."""
+        ...
+
+    async def sync(self) -> bool:
+        """Wait until every record is on the disk; return whether it is."""
+        ...
+
+
 class Sink(Protocol):
-    """Where records go to be kept; may be away, never delays or fails the caller."""
+    """Where records go to be shown; may be away, never delays or fails the caller."""
 
     def order(self, order: Order, result: OrderResult) -> None:
-        """Keep one order's outcome."""
+        """Take one order's outcome."""
         ...
 
     def trip(self, trip: RoundTrip) -> None:
-        """Keep one finished round trip."""
+        """Take one finished round trip."""
         ...
 
     def position(self, position: Position) -> None:
-        """Keep an open position as it is now."""
+        """Take an open position as it is now."""
         ...
 
     def gone(self, position: Position) -> None:
@@ -55,60 +66,70 @@ class Sink(Protocol):
         ...
 
     def event(self, name: str, fields: dict[str, object]) -> None:
-        """Keep one event for people."""
+        """Take one event for people."""
         ...
 
 
-@dataclass(slots=True)
-class Mean:
-    """A running mean; 0 before the first value."""
-
-    total: float = 0.0
-    count: int = 0
-
-    def add(self, value: float) -> None:
-        """Take one value."""
-        self.total += value
-        self.count += 1
-
-    @property
-    def value(self) -> float:
-        """Return the mean."""
-        return self.total / self.count if self.count else 0.0
-
-
-class Scoreboard:
+class Scoreboard(Tally):
     """The session's record in memory."""
 
-    def __init__(self, clock: Clock, sinks: tuple[Sink, ...]) -> None:
+    def __init__(self, clock: Clock, keeper: Keeper, sinks: Sequence[Sink]) -> None:
+        super().__init__()
         self._clock = clock
+        self._keeper = keeper
         self._sinks = sinks
         self.loop_latency = Histogram(LOOP_BUCKETS_S)
         self.order_time = Histogram(ORDER_BUCKETS_S)
-        self.realised_usd = ZERO
-        self.wins = self.losses = 0
-        self.trades = {"entry": 0, "exit": 0}
-        self.exit_reasons: dict[str, int] = dict.fromkeys((r.value for r in ExitReason), 0)
-        self.guards: dict[str, int] = dict.fromkeys((g.value for g in GuardTrigger), 0)
-        self.alerts: dict[str, int] = dict.fromkeys((s.value for s in Severity), 0)
-        self.vetoes: dict[str, int] = {}
-        self.per_asset: dict[str, tuple[int, Decimal]] = {}
-        self.slippage = {side: Mean() for side in Side}
-        self.fill_ratio = {side: Mean() for side in Side}
         self.in_doubt: dict[str, Order] = {}
-        self.last_trips: deque[RoundTrip] = deque(maxlen=LAST_TRIPS)
 
     def alert(self, severity: Severity, event: str, **details: object) -> None:
         """Count and log an alert."""
-        self.alerts[severity] += 1
+        self._keeper.append(records.Alerted(severity))
+        self.count_alert(severity)
         log.log(_LEVEL[severity], event, extra={"severity": severity.value, **details})
         for sink in self._sinks:
             sink.event(event, {"severity": severity.value, **details})
 
     def guard_triggered(self, trigger: GuardTrigger, where: str) -> None:
         """Count a guard that began to hold."""
-        self.guards[trigger] += 1
+        self._keeper.append(records.Guarded(trigger))
+        self.count_guard(trigger)
         self.alert(Severity.P3, "guard triggered", guard=trigger.value, where=where)
+
+    def baseline(self, books: SessionBooks) -> None:
+        """Keep what the gatekeeper's books held before this session's first order."""
+        own = tuple(fill.intent_id for fill in books.own_fills)
+        self._keeper.append(records.Baseline(books.holdings, own))
+
+    async def opened(self, position: Position) -> bool:
+        """Keep a round trip that is about to begin, on the disk; return whether that worked."""
+        budget = position.budget
+        kept = self._keeper.append(
+            records.Opened(
+                number=position.number,
+                asset=position.route.asset,
+                direction=position.direction,
+                quantity=position.quantity,
+                edge_bps=position.edge_bps,
+                cost_bps=position.cost_bps,
+                opened_wall_ns=position.opened_wall_ns,
+                entry=dict(budget.entry),
+                unwind=dict(budget.unwind),
+                legging_ns=budget.legging_ns,
+                worst_usd=budget.worst_usd,
+            )
+        )
+        return kept and await self._keeper.sync()
+
+    def moved(self, position: Position) -> None:
+        """Keep the phase that a round trip has come to."""
+        record = records.Moved(position.number, position.phase, position.exit_reason)
+        self._keeper.append(record)
+
+    def sending(self, position: Position, order: Order) -> bool:
+        """Keep an order that is about to be sent; return whether that was possible."""
+        fx = order.fx
+        return self._keeper.append(records.Sent(position.number, order.intent, fx.bid, fx.ask))
 
     def doubt_began(self, order: Order) -> None:
         """Note an order in doubt: somebody should look if it stays so."""
@@ -124,56 +145,102 @@ class Scoreboard:
         """Note that an order in doubt is proven."""
         self.in_doubt.pop(order.intent.intent_id, None)
 
-    def settled(self, order: Order, result: OrderResult) -> None:
-        """Count a proven outcome."""
-        intent = order.intent
-        self.order_time.add(self._clock.boot_ns() - intent.created_boot_ns)
-        if result.outcome is Outcome.VETOED:
-            code = result.code or "UNSAID"
-            self.vetoes[code] = self.vetoes.get(code, 0) + 1
-        if result.outcome in TRADED:
-            ratio = min(float(result.filled_quantity / intent.quantity), 1.0)
-            self.fill_ratio[intent.side].add(ratio)
-        if result.filled_quantity > ZERO:
-            self.slippage[intent.side].add(slippage_bps(order, result))
-            self.trades["entry" if intent.purpose in ENTERING else "exit"] += 1
+    def settled(self, position: Position, order: Order, result: OrderResult) -> None:
+        """Keep and count a proven outcome."""
+        self._keeper.append(records.Settled(position.number, result))
+        self.order_time.add(self._clock.boot_ns() - order.intent.created_boot_ns)
+        self.count_order(order.intent, result)
         log.info("order", extra=_order_line(order, result))
         for sink in self._sinks:
             sink.order(order, result)
 
+    def repaired(self, position: Position, fill: OwnFill, fx: Fx) -> None:
+        """Keep a fill of the gatekeeper's own order, which reduced one of our positions."""
+        self._keeper.append(records.Repaired(position.number, fill, fx.bid, fx.ask))
+        self.alert(
+            Severity.P1,
+            "the gatekeeper reduced a position itself",
+            intent_id=fill.intent_id,
+            instrument=fill.instrument,
+            quantity=str(fill.filled_quantity),
+        )
+
+    def over_budget(self, position: Position, order: Order) -> None:
+        """Note that undoing a leg costs more than was priced before the round trip began."""
+        self.alert(
+            Severity.P1,
+            "undoing a leg costs more than its budget",
+            asset=position.route.asset,
+            instrument=order.instrument.key,
+            quoted=str(order.intent.quoted_price),
+            bound=str(position.budget.unwind[order.leg]),
+        )
+
     def finished(self, trip: RoundTrip) -> None:
-        """Count a finished round trip."""
-        self.realised_usd += trip.pnl_usd
-        self.wins += trip.won
-        self.losses += not trip.won
-        self.exit_reasons[trip.exit_reason] += 1
-        count, pnl = self.per_asset.get(trip.asset, (0, ZERO))
-        self.per_asset[trip.asset] = (count + 1, pnl + trip.pnl_usd)
-        self.last_trips.append(trip)
+        """Keep and count a finished round trip."""
+        self._keeper.append(_finished(trip))
+        self.count_trip(trip)
         log.info("round trip", extra=trip_line(trip))
         for sink in self._sinks:
             sink.trip(trip)
             sink.event("round trip", dict(trip_line(trip)))
 
     def aborted(self, position: Position, pnl_usd: Decimal) -> None:
-        """Count an entry that was undone: its cost is real, but it was no round trip."""
-        self.realised_usd += pnl_usd
-        asset = position.route.asset
-        count, pnl = self.per_asset.get(asset, (0, ZERO))
-        self.per_asset[asset] = (count, pnl + pnl_usd)
+        """Keep an entry that came to nothing; where something filled, count its cost."""
+        asset, left, traded = position.route.asset, leftover(position), bool(position.fills)
+        self._keeper.append(records.Undone(position.number, asset, traded, str(pnl_usd), left))
         for sink in self._sinks:
             sink.gone(position)
-        self.alert(Severity.P2, "entry undone", asset=asset, pnl_usd=round(float(pnl_usd), 4))
+        if traded:
+            self.count_end(asset, pnl_usd, left)
+            self.alert(Severity.P2, "entry undone", asset=asset, pnl_usd=round(float(pnl_usd), 4))
+
+    def released(self, position: Position, pnl_usd: Decimal) -> None:
+        """Keep that a position is not ours any more; its result so far is counted."""
+        asset, held = position.route.asset, held_now(position)
+        self._keeper.append(records.Released(position.number, asset, str(pnl_usd), held))
+        self.count_end(asset, pnl_usd, {})
+        for sink in self._sinks:
+            sink.gone(position)
+        self.alert(
+            Severity.P0, "a position is not in the gatekeeper's books", asset=asset, held=held
+        )
 
     def changed(self, position: Position) -> None:
-        """Keep an open position as it is now."""
+        """Show an open position as it is now."""
         for sink in self._sinks:
             sink.position(position)
 
-    @property
-    def round_trips(self) -> int:
-        """Return how many round trips were finished."""
-        return self.wins + self.losses
+    def unhedged(self, residual: Residual) -> None:
+        """Keep a residual that began or was resolved."""
+        self._keeper.append(
+            records.Unhedged(
+                number=residual.number,
+                asset=residual.asset,
+                since=residual.since,
+                value_usd=str(residual.value_usd),
+                why=residual.why,
+                held=residual.held,
+                resolved=residual.resolved,
+            )
+        )
+
+
+def _finished(trip: RoundTrip) -> records.Finished:
+    return records.Finished(
+        number=trip.number,
+        asset=trip.asset,
+        direction=trip.direction,
+        opened_wall_ns=trip.opened_wall_ns,
+        closed_wall_ns=trip.closed_wall_ns,
+        notional_usd=str(trip.notional_usd),
+        pnl_usd=str(trip.pnl_usd),
+        exit_reason=trip.exit_reason,
+        entry_edge_bps=trip.entry_edge_bps,
+        entry_premium_bps=trip.entry_premium_bps,
+        exit_premium_bps=trip.exit_premium_bps,
+        leftover=trip.leftover,
+    )
 
 
 def _order_line(order: Order, result: OrderResult) -> dict[str, object]:

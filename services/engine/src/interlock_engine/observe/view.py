@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from interlock_core.clock import Clock, rfc3339
-from interlock_core.money import to_wire
-from interlock_engine.account.position import LEGS
+from interlock_engine.account.leg import LEGS
+from interlock_engine.account.round_trip import signed_text
 from interlock_engine.book.market import Market
 from interlock_engine.book.route import RouteState
 from interlock_engine.decide.exits import net_edge_bps
@@ -27,6 +27,8 @@ class Standing:
     epoch: int
     order_notional_usd: Decimal
     guards: dict[str, str]
+    books_at_wall_ns: int | None
+    books_differ: tuple[str, ...]
 
 
 def state_document(
@@ -45,6 +47,7 @@ def state_document(
     net_bps: what closing now would earn, or null}].
     assets: [{asset, premium_bps, baseline_bps, warm, busy}] largest first, null where unknown.
     residuals: as in the KPI JSON.
+    books: {compared_at: when they were last compared with the gatekeeper's or null, differ: lines}.
     """
     now_ns, facts = clock.boot_ns(), snapshot.facts
     return {
@@ -69,6 +72,12 @@ def state_document(
         "open_positions": [_position(state, now_ns) for state in market.open_positions()],
         "assets": [_asset(state, now_ns) for state in market.routes.values()],
         "residuals": [item.plain() for item in snapshot.residuals],
+        "books": {
+            "compared_at": rfc3339(standing.books_at_wall_ns)
+            if standing.books_at_wall_ns
+            else None,
+            "differ": list(standing.books_differ),
+        },
     }
 
 
@@ -98,11 +107,7 @@ def _position(state: RouteState, now_ns: int) -> dict[str, Any]:
         "opened_at": rfc3339(position.opened_wall_ns),
         "age_s": round((now_ns - position.opened_boot_ns) / 1e9, 1),
         "notional_usd": round(float(position.notional_usd), 2),
-        "held": {
-            position.instrument(leg).key: ("-" if position.held[leg] < 0 else "")
-            + to_wire(abs(position.held[leg]))
-            for leg in LEGS
-        },
+        "held": {position.instrument(leg).key: signed_text(position.held[leg]) for leg in LEGS},
         "net_bps": net,
     }
 

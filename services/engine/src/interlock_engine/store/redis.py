@@ -13,7 +13,8 @@ from redis.exceptions import RedisError
 
 from interlock_core.clock import rfc3339
 from interlock_core.wire.gate import OrderResult
-from interlock_engine.account.position import LEGS, Position
+from interlock_engine.account.leg import LEGS
+from interlock_engine.account.position import Position
 from interlock_engine.account.round_trip import RoundTrip
 from interlock_engine.execute.order import Order
 from interlock_engine.store.outbox import Outbox, StoreError
