@@ -102,7 +102,9 @@ class RunningStack:
                 continue
             if int(stat[1]) == self.process.pid:
                 name = re.search(r"interlock_(\w+)|(postgres) |(valkey)", line)
-                found[next(filter(None, name.groups()))] = pid
+                if name is not None:
+                    # Between fork and exec a child has no name of its own.
+                    found[next(filter(None, name.groups()))] = pid
         return found
 
     def family(self):

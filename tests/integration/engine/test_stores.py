@@ -18,8 +18,10 @@ from tests.unit.engine.fakes import SESSION, new_position
 from tests.unit.engine.world import World
 
 from interlock_core.clock import rfc3339, wall_ns
+from interlock_engine.ledger.file import Ledger
 from interlock_engine.observe.scoreboard import Scoreboard
-from interlock_engine.store import outbox
+from interlock_engine.store import ledger_copy, outbox
+from interlock_engine.store.ledger_copy import LedgerCopy
 from interlock_engine.store.postgres import Postgres
 from interlock_engine.store.redis import EVENTS, HotState
 from interlock_migrate.files import packaged
@@ -86,7 +88,16 @@ async def _trade(*sinks):
     return world
 
 
-async def test_postgres_keeps_orders_round_trips_snapshots_and_the_session(migrated):
+def _ledger_of(world, folder):
+    """Write what happened in a world into a ledger; return its path."""
+    ledger = Ledger(folder)
+    for record in world.ledger.records:
+        assert ledger.append(record)
+    ledger.close()
+    return ledger.path
+
+
+async def test_postgres_keeps_snapshots_and_the_session(migrated):
     store = Postgres(migrated.dsn(user="engine", password="pw-of-engine"), SESSION)
     now = rfc3339(wall_ns())
     async with running(store):
@@ -99,10 +110,25 @@ async def test_postgres_keeps_orders_round_trips_snapshots_and_the_session(migra
                 market_source=source,
                 started_at=now,
             )
-        world = await _trade(store)
         store.snapshot(now, {"final": True, "total_pnl_usd": 1.5})
         store.session_end(ended_at=now, exit_code=0, market_source="synthetic")
     assert store.dropped == 0
+    with psycopg.connect(migrated.dsn()) as connection:
+        session = connection.execute("SELECT market_source, exit_code FROM sessions").fetchone()
+        assert session == ("synthetic", 0)
+        final, document = connection.execute("SELECT final, kpi FROM kpi_snapshots").fetchone()
+        assert final
+        assert document == {"final": True, "total_pnl_usd": 1.5}
+
+
+async def test_postgres_has_every_order_and_round_trip_of_the_ledger_once(migrated, tmp_path):
+    world = await _trade()
+    path = _ledger_of(world, tmp_path)
+    for _ in ("one process", "and the next one, which begins anew"):
+        store = LedgerCopy(migrated.dsn(user="engine", password="pw-of-engine"), SESSION, path)
+        async with running(store):
+            pass
+        assert store.refused == 0
     (trip,) = world.score.last_trips
     with psycopg.connect(migrated.dsn()) as connection:
         rows = connection.execute("SELECT leg, purpose, outcome FROM order_results").fetchall()
@@ -116,11 +142,21 @@ async def test_postgres_keeps_orders_round_trips_snapshots_and_the_session(migra
         assert kept[0] == "ETH"
         assert kept[1] == pytest.approx(trip.pnl_usd)
         assert kept[2] == "take_profit"
-        session = connection.execute("SELECT market_source, exit_code FROM sessions").fetchone()
-        assert session == ("synthetic", 0)
-        final, document = connection.execute("SELECT final, kpi FROM kpi_snapshots").fetchone()
-        assert final
-        assert document == {"final": True, "total_pnl_usd": 1.5}
+
+
+async def test_postgres_away_loses_nothing_and_is_caught_up_with(migrated, tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger_copy, "RETRY_S", 0.05)
+    monkeypatch.setattr(ledger_copy, "EVERY_S", 0.05)
+    path = _ledger_of(await _trade(), tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    store = LedgerCopy(f"postgresql://engine@127.0.0.1:{port}/x", SESSION, path)
+    async with running(store):
+        assert not await store.copy()
+        store._dsn = migrated.dsn(user="engine", password="pw-of-engine")
+    with psycopg.connect(migrated.dsn()) as connection:
+        assert connection.execute("SELECT count(*) FROM order_results").fetchone() == (4,)
+        assert connection.execute("SELECT count(*) FROM round_trips").fetchone() == (1,)
 
 
 async def test_a_row_that_the_database_refuses_is_dropped_and_the_next_one_kept(migrated):
@@ -150,16 +186,11 @@ async def test_redis_keeps_open_positions_and_a_stream_of_events(valkey):
     assert events.count(b"round trip") == 1
 
 
-@pytest.mark.parametrize("kind", ["postgres", "redis"])
-async def test_a_store_that_is_away_drops_what_is_too_much_and_delays_nobody(kind, monkeypatch):
+async def test_a_store_that_is_away_drops_what_is_too_much_and_delays_nobody(monkeypatch):
     monkeypatch.setattr(outbox, "CAPACITY", 3)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
-    store = (
-        Postgres(f"postgresql://engine@127.0.0.1:{port}/x", SESSION)
-        if kind == "postgres"
-        else HotState(f"redis://127.0.0.1:{port}/0", SESSION)
-    )
+    store = HotState(f"redis://127.0.0.1:{port}/0", SESSION)
     task = asyncio.create_task(store.run())
     world = await _trade(store)
     assert world.score.round_trips == 1

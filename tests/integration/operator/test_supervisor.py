@@ -110,6 +110,29 @@ async def test_the_exit_code_of_the_main_service_is_the_answer(make, tmp_path):
         await supervisor.stop()
 
 
+async def test_a_main_service_that_is_killed_is_started_again_and_its_own_end_counts(
+    make, tmp_path, said
+):
+    """A signal from outside is no end of the session; an exit code is."""
+    up, again = tmp_path / "up", tmp_path / "again"
+    text = f"""
+        import os, signal, sys
+        if os.path.exists({str(again)!r}): sys.exit(3)
+        open({str(up)!r}, "w").close()
+        open({str(again)!r}, "w").close()
+        signal.pause()
+    """
+    supervisor = make(Service("main", script(text), ENV, marker(up), main=True, restarts=True))
+    try:
+        await supervisor.start()
+        os.kill(supervisor._running["main"].child.pid, signal.SIGKILL)
+        assert await supervisor.watch() == 3
+    finally:
+        await supervisor.stop()
+    assert any("signal SIGKILL" in line for line in said)
+    assert supervisor.restarts() == {"main": 1}
+
+
 async def test_a_job_that_fails_stops_the_start_and_shows_its_last_lines(make):
     """A job's exit code and its last lines are in the error."""
     supervisor = make(

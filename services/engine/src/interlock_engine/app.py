@@ -71,7 +71,10 @@ class App:
         settings, clock = self._settings, self._clock
         self._facts = facts = self._run.facts
         self._stores = Stores(
-            facts, postgres_dsn=settings.postgres_dsn, redis_url=settings.redis_url
+            facts,
+            ledger_path=self._run.ledger.path,
+            postgres_dsn=settings.postgres_dsn,
+            redis_url=settings.redis_url,
         )
         self._score = Scoreboard(clock, self._run.ledger, self._stores.sinks())
         self._recovered = replay(self._run.records, self._score)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from interlock_core.clock import rfc3339
 from interlock_engine.observe.kpi import SessionFacts
 from interlock_engine.observe.scoreboard import Sink
+from interlock_engine.store.ledger_copy import LedgerCopy
 from interlock_engine.store.postgres import Postgres
 from interlock_engine.store.redis import HotState
 
@@ -15,16 +17,25 @@ class Stores:
     """Starts, feeds and stops what is configured."""
 
     def __init__(
-        self, facts: SessionFacts, *, postgres_dsn: str | None, redis_url: str | None
+        self,
+        facts: SessionFacts,
+        *,
+        ledger_path: Path,
+        postgres_dsn: str | None,
+        redis_url: str | None,
     ) -> None:
         self._facts = facts
         self.postgres = Postgres(postgres_dsn, facts.session_id) if postgres_dsn else None
+        self._copy = (
+            LedgerCopy(postgres_dsn, facts.session_id, ledger_path) if postgres_dsn else None
+        )
         self.redis = HotState(redis_url, facts.session_id) if redis_url else None
-        self._all = [store for store in (self.postgres, self.redis) if store is not None]
+        every = (self.postgres, self._copy, self.redis)
+        self._all = [store for store in every if store is not None]
 
     def sinks(self) -> tuple[Sink, ...]:
-        """Return the stores as the scoreboard's sinks."""
-        return tuple(self._all)
+        """Return the stores that the scoreboard tells."""
+        return () if self.redis is None else (self.redis,)
 
     def start(self) -> list[asyncio.Task[None]]:
         """Start one writer a store."""
@@ -61,4 +72,5 @@ class Stores:
 
     def dropped(self) -> dict[str, int]:
         """Return how many records were not kept, by store."""
-        return {store.name: store.dropped for store in self._all}
+        queues = (self.postgres, self.redis)
+        return {store.name: store.dropped for store in queues if store is not None}

@@ -200,6 +200,8 @@ def _traders(
             after=("preflight",),
             stop_grace_s=ENGINE_STOP_S,
             main=True,
+            # Killed from outside, it goes on with its session.
+            restarts=True,
         ),
     )
 

@@ -68,6 +68,8 @@ def postgres_services(
             gate=postgres_ok(lambda: postgres.ensure_database(cluster, port)),
             # "Fast shutdown": end the connections and stop.
             stop_signal=signal.SIGINT,
+            # Nobody trades on it: what it missed is caught up with.
+            restarts=True,
         ),
     )
 
@@ -81,7 +83,15 @@ def redis_services(
         return ()
     command, url = valkey.prepare(native_dir / "redis", port)
     secret_files.write(files.redis_url, url + "\n")
-    return (Service(name="redis", argv=tuple(command), env=STORE_ENVIRONMENT, gate=redis_ok(url)),)
+    return (
+        Service(
+            name="redis",
+            argv=tuple(command),
+            env=STORE_ENVIRONMENT,
+            gate=redis_ok(url),
+            restarts=True,
+        ),
+    )
 
 
 def _write_dsns(files: StoreFiles, owner_dsn: str) -> None:

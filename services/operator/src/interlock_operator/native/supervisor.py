@@ -28,8 +28,8 @@ class Service:
     """One process of the stack.
 
     `gate` says whether it is healthy; a job has none and is done when it exits with 0. `main`
-    marks the service whose end is the end of the session. `fatal_codes` are exit codes after
-    which a restart would change nothing.
+    marks the service whose end is the end of the session; where it may restart, only an end of
+    its own is. `fatal_codes` are exit codes after which a restart would change nothing.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Supervisor:
                 code = running.child.exit_code()
                 if code is None:
                     await self._note_recovery(service, running)
-                elif service.main:
+                elif service.main and not (service.restarts and code < 0):
                     return code
                 else:
                     self._ended(service, running, code)
