@@ -1,7 +1,7 @@
 """Two instruments, a market that stands still, and a gate that answers from a script."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from interlock_core.clock import NS_PER_S, ManualClock
@@ -110,6 +110,14 @@ Answer = Callable[[OrderIntent], OrderResult]
 def fill(share: str = "1") -> Answer:
     """Return an answer that fills a share of the order."""
     return lambda intent: result(intent, intent.quantity * Decimal(share))
+
+
+def taxed(intent: OrderIntent) -> OrderResult:
+    """Answer with a fill whose fee a purchase pays in the asset, as Binance's spot market does."""
+    done = result(intent, intent.quantity)
+    if intent.side is Side.SELL:
+        return done
+    return replace(done, fee=intent.quantity / 1000, fee_currency="ETH")
 
 
 def veto(code: str) -> Answer:

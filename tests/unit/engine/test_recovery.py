@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from tests.unit.engine.fakes import ROUTE, FakeGate, fill, result, veto
+from tests.unit.engine.fakes import ROUTE, FakeGate, fill, result, taxed, veto
 from tests.unit.engine.world import World
 
 from interlock_core.clock import NS_PER_S
@@ -27,6 +27,8 @@ SCRIPTS = {
     "vetoed": [veto("ORDER_MAX")],
     "nothing can be repaired": [fill(), *[veto("VENUE_DOWN")] * 6],
     "exit in pieces": [fill(), fill(), fill("0.6"), fill("0.6")],
+    "fees in the asset": [taxed] * 8,
+    "fees in the asset, nothing entered": [*[taxed] * 4, fill("0")],
     "exit refused at first": [fill(), fill(), *[veto("RATE")] * 3],
 }
 
@@ -50,8 +52,9 @@ class RememberingGate(FakeGate):
 
     def net(self, leg):
         """Return what all executed orders of a leg add up to, signed."""
-        fills = [(i.side, r.filled_quantity) for i, r in self.known.values() if i.leg == leg]
-        return sum((q if side is Side.BUY else -q for side, q in fills), ZERO)
+        results = [(i.side, r) for i, r in self.known.values() if i.leg == leg]
+        gross = sum((r.filled_quantity * (1, -1)[side is Side.SELL] for side, r in results), ZERO)
+        return gross - sum((r.fee for _, r in results if r.fee_currency == "ETH"), ZERO)
 
 
 async def _live(script):
@@ -226,3 +229,22 @@ async def test_a_residual_is_taken_over_and_still_freezes_entries():
     (residual,) = world.trader.residuals
     assert (residual.asset, residual.resolved) == ("ETH", False)
     assert residual.value_usd > Decimal(100)
+
+
+async def test_dust_is_carried_into_the_next_round_trip_and_leaves_with_its_exit():
+    """An exit for more than is there would open the opposite: the gatekeeper refuses that."""
+    live, gate = await _live(SCRIPTS["fees in the asset"])
+    exits = [i for i in gate.sent if i.purpose.value == "exit"]
+    assert len(exits) == 4
+    running = {"a": ZERO, "b": ZERO}
+    for intent, done in gate.known.values():
+        before = running[intent.leg]
+        change = done.filled_quantity * (1, -1)[intent.side is Side.SELL]
+        fee = done.fee if done.fee_currency == "ETH" else ZERO
+        running[intent.leg] += change - fee
+        if intent in exits:
+            assert before * change < ZERO
+            assert abs(change) <= abs(before)
+    assert live.score.round_trips == 2
+    # One tick of dust is what is left of two round trips, not of one each.
+    assert all(abs(left) < Decimal("0.001") for left in running.values())

@@ -40,8 +40,12 @@ def sent(
     )  # fmt: skip
 
 
-def result(name, filled="1", kind=Kind.RESULT, outcome="filled"):
-    return (kind, {"result": {"intent_id": name, "filled_quantity": filled, "outcome": outcome}})
+def result(name, filled="1", kind=Kind.RESULT, outcome="filled", fee="0", fee_currency="KRW"):
+    return (
+        kind,
+        {"result": {"intent_id": name, "filled_quantity": filled, "outcome": outcome,
+                    "fee": fee, "fee_currency": fee_currency}},
+    )  # fmt: skip
 
 
 def unknown(name):
@@ -51,6 +55,8 @@ def unknown(name):
 START = [BOOT, ARM, begin()]
 EXIT = sent("b", side="sell", reducing=True)
 LONG = [*START, sent("a"), result("a")]
+# What a fee took in the asset is not there to be sold.
+TAXED = [*START, sent("a"), result("a", fee="0.001", fee_currency="BTC")]
 BROKEN = [
     (1, [*START, sent("a"), sent("b")]),
     (1, [*START, sent("a", facts=counted("0", "4.01"))]),
@@ -87,6 +93,7 @@ BROKEN = [
     ),
     (13, [*START, EXIT]),
     (13, [*LONG, sent("b", side="sell", quantity="2", reducing=True)]),
+    (13, [*TAXED, EXIT]),
     (14, [*LONG, result("a")]),
     (14, [*START, unknown("z")]),
 ]
@@ -118,6 +125,7 @@ def test_an_honest_journal_breaks_none():
     """Two sessions, a doubt, a kill, a reset and a flatten."""
     assert watch(HONEST) == []
     assert watch([BOOT, begin()], "paper") == []
+    assert watch([*TAXED, sent("b", side="sell", quantity="0.999", reducing=True)]) == []
 
 
 @pytest.mark.parametrize(("after", "numbers"), [("LIVE", [11]), ("KILLED", []), ("DISARMED", [])])

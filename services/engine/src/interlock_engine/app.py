@@ -62,6 +62,7 @@ class App:
         self._settings = settings
         self._clock = clock
         self._run = run
+        self._stop = asyncio.Event()
         self._build_record()
         self._build_hands()
         self._build_faces()
@@ -182,12 +183,15 @@ class App:
             not_ready=self._status.not_ready,
         )
 
+    def stop(self) -> None:
+        """Ask `run` to end in order."""
+        self._stop.set()
+
     async def run(self) -> int:
         """Run until told to stop or DURATION has passed; return the exit code."""
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self.stop)
         try:
             # The first file claims the session id before an order can be named after it.
             self._checkpoints.write(final=False, exit_code=EXIT_DONE)
@@ -201,7 +205,7 @@ class App:
         if self._recovered.begun is not None:
             self._score.alert(Severity.P1, "engine resumed", open=len(self._recovered.trips))
         work, stores = asyncio.create_task(self._work()), self._stores.start()
-        told = asyncio.create_task(stop.wait())
+        told = asyncio.create_task(self._stop.wait())
         await asyncio.wait(
             [work, told, *stores],
             timeout=self._time_left_s(),

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from interlock_core.money import ZERO
+from interlock_gatekeeper.budget import asset_of
 from interlock_gatekeeper.journal import Line
 from interlock_gatekeeper.records import Record
 
@@ -235,8 +236,10 @@ class Watch:
             return
         if result["outcome"] == "unknown":
             self._broken(10, "an unknown outcome releases nothing")
-        filled = Decimal(result["filled_quantity"]).copy_sign(order.change)
-        self._positions[order.instrument] = self._positions.get(order.instrument, ZERO) + filled
+        change = Decimal(result["filled_quantity"]).copy_sign(order.change)
+        if result["fee_currency"] == asset_of(order.instrument):
+            change -= Decimal(result["fee"])
+        self._positions[order.instrument] = self._positions.get(order.instrument, ZERO) + change
 
 
 def check_venue(

@@ -51,6 +51,20 @@ class Fill:
         return change - self.fee if self.fee_currency == self.instrument.asset else change
 
 
+def dust_fill(leg: str, instrument: Instrument, dust: Decimal, touch: Touch, fx: Fx) -> Fill:
+    """Return a signed quantity of dust as if it were traded now, at its worth and without a fee."""
+    return Fill(
+        leg=leg,
+        instrument=instrument,
+        side=Side.BUY if dust > ZERO else Side.SELL,
+        quantity=abs(dust),
+        price=touch.bid if dust > ZERO else touch.ask,
+        fee=ZERO,
+        fee_currency=None,
+        fx=fx,
+    )
+
+
 def usd(amount: Decimal, currency: str, fx: Fx) -> Decimal:
     """Return a signed amount of KRW or USDT in USD: received at the FX ask, paid at the bid."""
     if currency != KRW:

@@ -52,7 +52,9 @@ NEXT: MappingProxyType[Phase, frozenset[Phase]] = MappingProxyType(
 class Position:
     """Both legs of one round trip. `held` is signed, in the asset; attempts name the orders.
 
-    `quantity` is what the entry wants of the asset, `cost_bps` its spreads and fees.
+    `quantity` is what the entry wants of the asset, `cost_bps` its spreads and fees. `carried` is
+    dust of earlier round trips, taken in at its worth: it leaves with this one's exit, which else
+    might be for more than is there.
     """
 
     number: int
@@ -67,9 +69,15 @@ class Position:
     phase: Phase = Phase.OPENING
     exit_reason: ExitReason | None = None
     unhedged_since_ns: int | None = None
+    carried: tuple[Fill, ...] = ()
     held: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(LEGS, ZERO))
     fills: list[tuple[Purpose, Fill]] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LEGS, 0))
+
+    def __post_init__(self) -> None:
+        """Take the carried dust in."""
+        for fill in self.carried:
+            self.held[fill.leg] += fill.held
 
     def instrument(self, leg: str) -> Instrument:
         """Return the instrument of a leg."""
@@ -108,8 +116,13 @@ class Position:
 
     @property
     def cash_usd(self) -> Decimal:
-        """Return the cash that all fills so far brought, fees included."""
-        return sum((cash_usd(fill) for _, fill in self.fills), ZERO)
+        """Return the cash that all fills so far brought, less fees and what dust was worth."""
+        fills = (*self.carried, *(fill for _, fill in self.fills))
+        return sum((cash_usd(fill) for fill in fills), ZERO)
+
+    def entered(self, leg: str) -> Decimal:
+        """Return the quantity that the entry's orders filled on a leg."""
+        return self._entered(leg)[0]
 
     def value_usd(self, touches: dict[str, Touch], fx: Fx, *, with_fee: bool) -> Decimal:
         """Return cash plus what closing at the touches would bring: the result so far."""

@@ -65,16 +65,15 @@ class Market:
 
     def touch(self, position: Position, leg: str) -> Touch | None:
         """Return a leg's best prices, or None where they are too old to trade on."""
-        return self._touch(position, leg, MAX_TOUCH_AGE_NS)
+        return self._touch(self.routes[position.route.asset], leg, MAX_TOUCH_AGE_NS)
 
-    def marks(self, position: Position) -> dict[str, Touch] | None:
+    def marks(self, state: RouteState) -> dict[str, Touch] | None:
         """Return the last known best prices of both legs, or None before the first."""
-        found = {leg: self._touch(position, leg, FOREVER_NS) for leg in LEGS}
+        found = {leg: self._touch(state, leg, FOREVER_NS) for leg in LEGS}
         marks = {leg: touch for leg, touch in found.items() if touch is not None}
         return marks if len(marks) == len(LEGS) else None
 
-    def _touch(self, position: Position, leg: str, max_age_ns: int) -> Touch | None:
-        state = self.routes[position.route.asset]
+    def _touch(self, state: RouteState, leg: str, max_age_ns: int) -> Touch | None:
         book = state.upbit if leg == LEG_UPBIT else state.binance
         if book.bid <= 0.0 or self.clock.boot_ns() - book.at_ns > max_age_ns:
             return None

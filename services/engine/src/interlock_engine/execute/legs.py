@@ -129,7 +129,7 @@ class Legs:
         upbit, binance = (self._entry(position, leg, position.quantity) for leg in LEGS)
         if self._settings.sequential:
             await self._send(position, upbit)
-            filled = abs(position.held[LEG_UPBIT])
+            filled = position.entered(LEG_UPBIT)
             hedge = tradable(position, LEG_BINANCE, filled, self._touch(position, LEG_BINANCE))
             if hedge > ZERO:
                 await self._send(position, self._entry(position, LEG_BINANCE, hedge))

@@ -14,9 +14,11 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from interlock_core.clock import NS_PER_S, Clock, rfc3339
+from interlock_core.instrument import Route
 from interlock_core.money import ZERO
 from interlock_core.reasons import ExitReason, Severity
 from interlock_engine.account.leg import LEGS
+from interlock_engine.account.pnl import Fill, Fx, Touch, dust_fill
 from interlock_engine.account.position import Phase, Position
 from interlock_engine.account.round_trip import RoundTrip, finish
 from interlock_engine.book.market import Market
@@ -49,7 +51,9 @@ class Permission(Protocol):
 
 
 class Reporter(Protocol):
-    """Who is told what became of positions, and keeps it."""
+    """Who is told what became of positions, and keeps it; `dust` is what they left, by key."""
+
+    dust: dict[str, Decimal]
 
     def alert(self, severity: Severity, event: str, **details: object) -> None:
         """Raise an alert."""
@@ -200,6 +204,9 @@ class Trader:
         if sized is None:
             return None
         spread_bps = state.premium.cost if state.premium is not None else 0.0
+        touches, fx = self._market.marks(state), self._market.fx()
+        if touches is None or fx is None:
+            return None
         position = Position(
             number=self.numbers + 1,
             route=state.route,
@@ -210,10 +217,8 @@ class Trader:
             cost_bps=spread_bps + state.fees.round_trip_bps,
             opened_wall_ns=self._clock.wall_ns(),
             opened_boot_ns=self._clock.boot_ns(),
+            carried=self._dust(state.route, touches, fx),
         )
-        touches, fx = self._market.marks(position), self._market.fx()
-        if touches is None or fx is None:
-            return None
         plans = {
             leg: LegPlan(position.instrument(leg), position.entry_side(leg), touches[leg])
             for leg in LEGS
@@ -225,6 +230,15 @@ class Trader:
             return None
         self.numbers += 1
         return position
+
+    def _dust(self, route: Route, touches: dict[str, Touch], fx: Fx) -> tuple[Fill, ...]:
+        """Return what earlier round trips left of both instruments, at its worth now."""
+        instruments = dict(zip(LEGS, (route.upbit, route.binance), strict=True))
+        return tuple(
+            dust_fill(leg, instrument, dust, touches[leg], fx)
+            for leg, instrument in instruments.items()
+            if (dust := self._reporter.dust.get(instrument.key, ZERO))
+        )
 
     def _bearable_usd(self) -> Decimal:
         positions = (s.position for s in self._market.open_positions())
@@ -247,12 +261,15 @@ class Trader:
         state.held = Held(position.direction, premium, position.opened_boot_ns, position.cost_bps)
 
     def _result_usd(self, position: Position) -> Decimal:
-        if not position.fills:
+        if not position.fills and not position.carried:
             return ZERO
-        marks, fx = self._market.marks(position), self._market.fx()
+        marks, fx = self._marks(position), self._market.fx()
         if marks is None or fx is None:
             raise RuntimeError("a position was traded in a market that was never seen")
         return position.value_usd(marks, fx, with_fee=False)
+
+    def _marks(self, position: Position) -> dict[str, Touch] | None:
+        return self._market.marks(self._market.routes[position.route.asset])
 
     def _check_residual(self, position: Position, why: str) -> None:
         value = self._legs.gap_usd(position)
@@ -296,7 +313,7 @@ class Trader:
         self._check_residual(position, "the exit could not be completed")
 
     def _finish(self, state: RouteState, position: Position, reason: ExitReason) -> None:
-        marks, fx = self._market.marks(position), self._market.fx()
+        marks, fx = self._marks(position), self._market.fx()
         if marks is None or fx is None:
             raise RuntimeError("a position was closed in a market that was never seen")
         state.position = state.held = None

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from interlock_core.instrument import Side
 from interlock_core.reasons import ExitReason, GuardTrigger, Severity
 from interlock_core.wire import strict
 from interlock_core.wire.gate import Holding, OrderIntent, OrderResult, OwnFill
@@ -55,6 +56,19 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """Dust of an instrument that a round trip took in, at its worth then."""
+
+    leg: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fx_bid: Decimal
+    fx_ask: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """A round trip was decided on; nothing was sent for it yet."""
 
@@ -69,6 +83,7 @@ class Opened:
     unwind: dict[str, Decimal]
     legging_ns: int
     worst_usd: Decimal
+    carried: tuple[Carried, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +147,6 @@ class Undone:
 
     number: int
     asset: str
-    traded: bool
     pnl_usd: str
     leftover: dict[str, str]
 

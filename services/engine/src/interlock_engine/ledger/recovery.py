@@ -12,9 +12,11 @@ from decimal import Decimal
 
 from interlock_core.clock import Clock
 from interlock_core.instrument import Route
+from interlock_core.money import ZERO
 from interlock_core.reasons import ExitReason
 from interlock_core.wire.gate import Holding, Purpose
-from interlock_engine.account.pnl import Fx
+from interlock_engine.account.leg import LEG_UPBIT
+from interlock_engine.account.pnl import Fill, Fx
 from interlock_engine.account.position import Phase, Position
 from interlock_engine.account.round_trip import RoundTrip
 from interlock_engine.decide.budget import Budget
@@ -24,6 +26,7 @@ from interlock_engine.ledger.records import (
     Alerted,
     Baseline,
     Begun,
+    Carried,
     Ended,
     Finished,
     Guarded,
@@ -104,6 +107,7 @@ def _follow(
     match record:
         case Opened():
             found.trips[record.number] = OpenTrip(record)
+            tally.count_carried(carried.instrument for carried in record.carried)
             found.numbers = max(found.numbers, record.number)
         case Moved():
             trip = _trip(found, record.number)
@@ -121,7 +125,7 @@ def _count(tally: Tally, record: Finished | Undone | Released) -> None:
     match record:
         case Finished():
             tally.count_trip(_round_trip(record))
-        case Undone(traded=True):
+        case Undone():
             tally.count_end(record.asset, Decimal(record.pnl_usd), record.leftover)
         case Released():
             tally.count_end(record.asset, Decimal(record.pnl_usd), {})
@@ -180,6 +184,7 @@ def restore(trip: OpenTrip, route: Route, clock: Clock) -> tuple[Position, list[
         opened_boot_ns=clock.boot_ns() - age_ns,
         phase=trip.phase,
         exit_reason=trip.reason,
+        carried=tuple(_carried(kept, route) for kept in opened.carried),
     )
     if position.phase.is_entering:
         # Nobody saw to it meanwhile: what is short now is undone rather than extended.
@@ -199,6 +204,19 @@ def restore(trip: OpenTrip, route: Route, clock: Clock) -> tuple[Position, list[
         elif (fill := fill_of(order, settled.result)) is not None:
             position.apply(intent.purpose, fill)
     return position, doubtful
+
+
+def _carried(kept: Carried, route: Route) -> Fill:
+    return Fill(
+        leg=kept.leg,
+        instrument=route.upbit if kept.leg == LEG_UPBIT else route.binance,
+        side=kept.side,
+        quantity=kept.quantity,
+        price=kept.price,
+        fee=ZERO,
+        fee_currency=None,
+        fx=Fx(kept.fx_bid, kept.fx_ask),
+    )
 
 
 def residuals(found: Recovered) -> list[Residual]:

@@ -140,7 +140,7 @@ def _unrealised(market: Market, fx: Fx | None) -> Decimal:
     total = ZERO
     for state in market.open_positions():
         position = state.position
-        marks = market.marks(position) if position is not None else None
+        marks = market.marks(state)
         if position is not None and marks is not None and fx is not None:
             total += position.value_usd(marks, fx, with_fee=True)
     return total

@@ -14,7 +14,7 @@ from typing import Protocol
 from interlock_core.clock import Clock, rfc3339
 from interlock_core.reasons import GuardTrigger, Severity
 from interlock_core.wire.gate import OrderResult, OwnFill, SessionBooks
-from interlock_engine.account.pnl import Fx
+from interlock_engine.account.pnl import Fill, Fx
 from interlock_engine.account.position import Position
 from interlock_engine.account.round_trip import RoundTrip, leftover
 from interlock_engine.execute.order import Order
@@ -117,8 +117,11 @@ class Scoreboard(Tally):
                 unwind=dict(budget.unwind),
                 legging_ns=budget.legging_ns,
                 worst_usd=budget.worst_usd,
+                carried=tuple(_carried(fill) for fill in position.carried),
             )
         )
+        if kept:
+            self.count_carried(fill.instrument.key for fill in position.carried)
         return kept and await self._keeper.sync()
 
     def moved(self, position: Position) -> None:
@@ -187,12 +190,12 @@ class Scoreboard(Tally):
 
     def aborted(self, position: Position, pnl_usd: Decimal) -> None:
         """Keep an entry that came to nothing; where something filled, count its cost."""
-        asset, left, traded = position.route.asset, leftover(position), bool(position.fills)
-        self._keeper.append(records.Undone(position.number, asset, traded, str(pnl_usd), left))
+        asset, left = position.route.asset, leftover(position)
+        self._keeper.append(records.Undone(position.number, asset, str(pnl_usd), left))
+        self.count_end(asset, pnl_usd, left)
         for sink in self._sinks:
             sink.gone(position)
-        if traded:
-            self.count_end(asset, pnl_usd, left)
+        if position.fills:
             self.alert(Severity.P2, "entry undone", asset=asset, pnl_usd=round(float(pnl_usd), 4))
 
     def released(self, position: Position, pnl_usd: Decimal) -> None:
@@ -224,6 +227,18 @@ class Scoreboard(Tally):
                 resolved=residual.resolved,
             )
         )
+
+
+def _carried(fill: Fill) -> records.Carried:
+    return records.Carried(
+        leg=fill.leg,
+        instrument=fill.instrument.key,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        fx_bid=fill.fx.bid,
+        fx_ask=fill.fx.ask,
+    )
 
 
 def _finished(trip: RoundTrip) -> records.Finished:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -76,6 +76,11 @@ class Tally:
             self.slippage[intent.side].add(slippage_bps(intent, result))
             self.trades["entry" if intent.purpose in ENTERING else "exit"] += 1
 
+    def count_carried(self, instruments: Iterable[str]) -> None:
+        """Forget the dust that a round trip took in: it leaves it again, or what is new of it."""
+        for instrument in instruments:
+            self.dust.pop(instrument, None)
+
     def count_trip(self, trip: RoundTrip) -> None:
         """Count a finished round trip, and what neither venue would take of it."""
         self.wins += trip.won
@@ -86,7 +91,9 @@ class Tally:
         self.last_trips.append(trip)
 
     def count_end(self, asset: str, pnl_usd: Decimal, leftover: Mapping[str, str]) -> None:
-        """Count what a round trip brought that never was one: its cost is real."""
+        """Count what a round trip brought that never was one: what it cost is real."""
+        if pnl_usd == ZERO and not leftover:
+            return
         self._earn(asset, pnl_usd, trips=0)
         self._keep_dust(leftover)
 
