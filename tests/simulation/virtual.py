@@ -1,8 +1,8 @@
 """An event loop whose time jumps to the next timer as soon as nothing is left to be done.
 
-Everything runs in one thread, sockets included: a byte that was sent over loopback is there before
-the next question for it. What asks for another thread is run at once. So a run depends on its seed
-alone, and takes as long as its work does.
+Everything runs in one thread, sockets included: TCP is led over Unix sockets, where a byte that was
+sent is there before the next question for it. What asks for another thread is run at once. So a
+run depends on its seed alone, and takes as long as its work does.
 """
 
 import asyncio
@@ -10,8 +10,11 @@ import contextvars
 import os
 import selectors
 import socket
+import tempfile
 import types
+from asyncio import base_events
 from email.utils import formatdate
+from pathlib import Path
 
 import ccxt
 from aiohttp import web_response
@@ -20,10 +23,6 @@ from interlock_core import clock as clock_module
 
 EPOCH_NS = 1_764_000_000 * 1_000_000_000
 BOOT_NS = 1_000 * 1_000_000_000
-# A byte on loopback may need the kernel's other thread: time does not jump before this much of
-# real waiting has shown that nothing is on its way.
-GRACE_S = 0.0002
-
 OWNER = contextvars.ContextVar("OWNER", default="test")
 
 
@@ -44,9 +43,6 @@ class _Selector(selectors.DefaultSelector):
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
             return events
-        events = super().select(GRACE_S)
-        if events:
-            return events
         if timeout is None:
             raise DeadlockError("nothing can ever happen")
         self.loop.advance(timeout)
@@ -60,6 +56,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _Selector()
         super().__init__(selector)
         selector.loop = self
+        self._ports = tempfile.TemporaryDirectory(prefix="ilk-")
         self._virtual_s = 0.0
         self._owners = {}
         self.dead = set()
@@ -78,7 +75,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         task.add_done_callback(lambda done: self._owners.pop(done, None))
         return task
 
-    def run_in_executor(self, executor, function, *arguments):
+    def run_in_executor(self, _executor, function, *arguments):
         future = self.create_future()
         try:
             future.set_result(function(*arguments))
@@ -86,17 +83,34 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             future.set_exception(error)
         return future
 
-    def _check_alive(self):
+    def _place(self, port):
+        return f"{self._ports.name}/{port}"
+
+    async def create_server(self, factory, _host=None, port=None, *, sock=None, **_options):
+        """Listen on the Unix socket that stands for a TCP port."""
+        if sock is not None and sock.family == socket.AF_UNIX:
+            return await super().create_unix_server(factory, sock=sock)
+        port = port if sock is None else sock.getsockname()[1]
+        return await super().create_unix_server(factory, self._place(port))
+
+    async def sock_connect(self, sock, address):
+        """Connect to the Unix socket that stands for a TCP port; a dead component reaches none."""
         if OWNER.get() in self.dead:
             raise DeadError("killed")
+        if sock.family == socket.AF_UNIX:
+            await super().sock_connect(sock, address)
+            return
+        with socket.socket(socket.AF_UNIX) as stand_in:
+            try:
+                stand_in.connect(self._place(address[1]))
+            except FileNotFoundError as error:
+                raise ConnectionRefusedError(f"port {address[1]}") from error
+            os.dup2(stand_in.fileno(), sock.fileno())
+            sock.setblocking(False)  # noqa: FBT003
 
-    async def create_connection(self, *arguments, **options):
-        self._check_alive()
-        return await super().create_connection(*arguments, **options)
-
-    async def create_unix_connection(self, *arguments, **options):
-        self._check_alive()
-        return await super().create_unix_connection(*arguments, **options)
+    def close(self):
+        super().close()
+        self._ports.cleanup()
 
     def kill(self, owner, folders):
         """End a component as SIGKILL does: from here on nothing of it reaches disk or network.
@@ -134,13 +148,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 def _deafen(folders):
     """Make every open file below the folders a hole: what is written from now on is nowhere."""
     hole = os.open(os.devnull, os.O_RDWR)
-    for name in os.listdir("/proc/self/fd"):
+    for link in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(f"/proc/self/fd/{name}")
+            target = str(link.readlink())
         except OSError:
             continue
         if any(target.startswith(f"{folder}/") for folder in folders):
-            os.dup2(hole, int(name))
+            os.dup2(hole, int(link.name))
     os.close(hole)
 
 
@@ -172,6 +186,8 @@ def run(main, monkeypatch):
         "rfc822_formatted_time",
         lambda: formatdate(stand_in.time_ns() / 1e9, usegmt=True),
     )
+    # A Unix socket in a TCP socket's place knows no delay to be switched off.
+    monkeypatch.setattr(base_events, "_set_nodelay", lambda _sock: None)
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(main())

@@ -40,7 +40,7 @@ def sent(
     )  # fmt: skip
 
 
-def result(name, filled="1", kind=Kind.RESULT, outcome="filled", fee="0", fee_currency="KRW"):
+def result(name, filled="1", kind=Kind.RESULT, outcome="filled", *, fee="0", fee_currency="KRW"):
     return (
         kind,
         {"result": {"intent_id": name, "filled_quantity": filled, "outcome": outcome,
