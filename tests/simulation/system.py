@@ -51,21 +51,29 @@ class System:
         }
         self.loop = asyncio.get_running_loop()
         self.tasks = {}
+        self._lives = {}
         self.simulator = None
         self.gatekeeper = None
         self.engine = None
 
-    def _own(self, owner, work):
-        """Start a component's main task, so that all it starts is known to be its own."""
-        token = OWNER.set(owner)
+    @contextlib.contextmanager
+    def _as(self, owner):
+        """Let what begins within belong to a new life of a component."""
+        self._lives[owner] = self._lives.get(owner, 0) + 1
+        token = OWNER.set(self.life(owner))
         try:
-            self.tasks[owner] = asyncio.ensure_future(work)
+            yield
         finally:
             OWNER.reset(token)
 
+    def life(self, owner):
+        """Return the name of a component's present life: what is dead stays so."""
+        return f"{owner} {self._lives[owner]}"
+
     async def start(self):
         """Start everything; return once the engine's session is open."""
-        self._own(VENUES, self._run_venues())
+        with self._as(VENUES):
+            self.tasks[VENUES] = asyncio.ensure_future(self._run_venues())
         await self.until(lambda: self.simulator is not None, "venues")
         self.start_gatekeeper()
         self.start_engine()
@@ -79,16 +87,14 @@ class System:
     def start_gatekeeper(self):
         """Start a gatekeeper on the journal as it is."""
         settings = gate_settings(self.environ)
-        token = OWNER.set(GATEKEEPER)
-        try:
+        with self._as(GATEKEEPER):
             self.gatekeeper = Gatekeeper(settings, open_vault(settings), settings.stage)
-        finally:
-            OWNER.reset(token)
-        self._own(GATEKEEPER, self.gatekeeper.run())
+            self.tasks[GATEKEEPER] = asyncio.ensure_future(self.gatekeeper.run())
 
     def start_engine(self):
         """Start an engine on the ledger as it is."""
-        self._own(ENGINE, self._run_engine())
+        with self._as(ENGINE):
+            self.tasks[ENGINE] = asyncio.ensure_future(self._run_engine())
 
     async def _run_engine(self):
         settings, clock = engine_settings(self.environ), SystemClock()
@@ -102,14 +108,15 @@ class System:
 
     def kill(self, owner):
         """End a component as SIGKILL does; whoever calls within it is gone with it."""
-        self.loop.kill(owner, self.folders(owner))
+        self.loop.kill(self.life(owner), self.folders(owner))
 
     async def restart(self, owner):
         """Wait for a killed component's end and start it again."""
-        await self.loop.bury(owner)
+        await self.loop.bury(self.life(owner))
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await self.tasks[owner]
         if owner == ENGINE:
+            self.engine = None
             self.start_engine()
         else:
             self.start_gatekeeper()
@@ -119,9 +126,12 @@ class System:
         task = self.tasks[ENGINE]
         if task.done() and not task.cancelled():
             raise AssertionError(f"the engine ended: {task.exception() or task.result()}")
+        state = self.gatekeeper._state
         return (
             self.engine is not None
             and self.engine._lease.ready
+            and state.session is not None
+            and state.epoch == self.engine._client.epoch
             and self.engine._reconciler.compared
             and bool(self.engine._market.routes)
         )
@@ -139,7 +149,24 @@ class System:
         if self.engine is None:
             return "no engine"
         state = self.gatekeeper._state
+        trader = self.engine._trader
+        positions = [
+            (
+                s.route.asset,
+                s.position.phase.value,
+                s.busy,
+                s.position.held,
+                trader.is_doubtful(s.position),
+            )
+            for s in self.engine._market.open_positions()
+        ]
         return (
+            f"vetoes {self.engine._score.vetoes}, gate epoch {self.engine._client.epoch}, "
+            f"held {[s.held for s in self.engine._market.open_positions()]}, "
+            f"verdicts {list(state.seen.verdicts)[-2:]}, "
+            f"positions {positions}, unconfirmed {trader._unconfirmed}, "
+            f"differences {self.engine._reconciler.differences}, "
+            f"in doubt {list(self.engine._score.in_doubt)}, open {list(state.open_orders)}, "
             f"engine: {self.engine._lease.reason or 'ready'}, "
             f"guards {self.engine._guard.holding()}, gatekeeper {state.phase_name}, "
             f"hold {state.holding}, flat {state.flat}"

@@ -21,6 +21,7 @@ def trade(tmp_path, monkeypatch, *, seconds=60.0, **environ):
         await system.until(lambda: system.loop.time() > began + seconds, "the time", seconds + 1)
         code = await system.stop_engine()
         equation.check(system, start)
+        equation.check_journal(system)
         found = code, system.kpi(), fills_of(system)
         await system.close()
         return found

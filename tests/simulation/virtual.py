@@ -12,6 +12,7 @@ import selectors
 import socket
 import tempfile
 import types
+import weakref
 from asyncio import base_events
 from email.utils import formatdate
 from pathlib import Path
@@ -59,6 +60,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._ports = tempfile.TemporaryDirectory(prefix="ilk-")
         self._virtual_s = 0.0
         self._owners = {}
+        self._connections = weakref.WeakKeyDictionary()
         self.dead = set()
         self.set_task_factory(self._make_task)
 
@@ -112,6 +114,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().close()
         self._ports.cleanup()
 
+    def _make_socket_transport(self, sock, protocol, *arguments, **options):
+        transport = super()._make_socket_transport(sock, protocol, *arguments, **options)
+        self._connections[transport] = OWNER.get()
+        if OWNER.get() in self.dead:
+            transport.abort()
+        return transport
+
     def kill(self, owner, folders):
         """End a component as SIGKILL does: from here on nothing of it reaches disk or network.
 
@@ -119,30 +128,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """
         self.dead.add(owner)
         _deafen(folders)
+        for transport, whose in list(self._connections.items()):
+            if whose == owner:
+                transport.abort()
         for key in list(self._selector.get_map().values()):
             handles = [handle for handle in key.data if handle is not None]
             if any(handle._context.get(OWNER, "test") == owner for handle in handles):
-                self._cut(key.fd)
+                self._deaf_to_new(key.fd)
         for task, whose in list(self._owners.items()):
             if whose == owner:
                 task.cancel()
 
-    def _cut(self, descriptor):
-        transport = self._transports.get(descriptor)
-        if transport is not None:
-            transport.abort()
+    def _deaf_to_new(self, descriptor):
+        """Stop listening; whoever waits in the queue is refused, as by a closed socket."""
+        if self._transports.get(descriptor) is not None:
             return
         self._remove_reader(descriptor)
         self._remove_writer(descriptor)
         with socket.socket(fileno=os.dup(descriptor)) as listening:
-            # Whoever waits in its queue is refused, as by a closed socket.
             listening.shutdown(socket.SHUT_RDWR)
 
     async def bury(self, owner):
         """Wait until every task of a dead component has ended."""
         while left := [task for task, whose in self._owners.items() if whose == owner]:
             await asyncio.gather(*left, return_exceptions=True)
-        self.dead.discard(owner)
 
 
 def _deafen(folders):
