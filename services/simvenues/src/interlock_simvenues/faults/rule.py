@@ -70,10 +70,12 @@ class Rule:
         return age_s >= self.from_s and (self.until_s is None or age_s < self.until_s)
 
     def row(self) -> dict[str, Any]:
-        """Return the rule as JSON shows it: what is None is left out."""
+        """Return the rule as JSON shows it, without what is None or not of its kind."""
         row: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
+            if SHAPES[self.kind].lasting and field.name in _EVENT_FIELDS:
+                continue
             if isinstance(value, Venue):
                 row[field.name] = value.lower()
             elif value is not None:
@@ -146,7 +148,7 @@ class _Reader:
                 f"{self._place}.{name}: {why}; expected for {self._kind} only {names}"
             )
 
-    def _value(self, name: str, parameter: Parameter) -> Any:
+    def _value(self, name: str, parameter: Parameter) -> Any:  # noqa: ANN401  # as the parameter
         raw = self._raw.get(name)
         if raw is None:
             return parameter.default
@@ -160,7 +162,7 @@ class _Reader:
         self._expected(name, str(parameter))
         return parameter.default
 
-    def _or(self, name: str, parameter: Number, default: float) -> Any:
+    def _or(self, name: str, parameter: Number, default: float) -> Any:  # noqa: ANN401  # as above
         value = self._value(name, parameter)
         return default if value is None else value
 
@@ -179,10 +181,8 @@ class _Reader:
             return None
         found = _VENUES.get(raw) if isinstance(raw, str) else None
         if found is None or found not in self._shape.venues:
-            named = ", ".join(
-                name for name, venue in _VENUES.items() if venue in self._shape.venues
-            )
-            self._expected("venue", f"one of {named}")
+            named = [name for name, venue in _VENUES.items() if venue in self._shape.venues]
+            self._expected("venue", "one of " + ", ".join(named))
             return None
         return found
 

@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from interlock_simvenues.faults.rule import Rule, RuleError, parse
 
@@ -29,10 +28,8 @@ def load(path: Path) -> Scenario:
         raise RuleError([f"{path}: {error.strerror or error}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RuleError([f"{path}: expected TOML: {error}"]) from error
-    problems = [
-        f"{name}: unknown; expected only {', '.join(sorted(_KNOWN))}"
-        for name in raw.keys() - _KNOWN
-    ]
+    known = ", ".join(sorted(_KNOWN))
+    problems = [f"{name}: unknown; expected only {known}" for name in sorted(raw.keys() - _KNOWN)]
     seed = raw.get("seed")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
         problems.append(f"seed: expected a whole number from 0, was {seed!r}")
@@ -53,7 +50,7 @@ def parse_body(body: object) -> list[Rule]:
     return rules
 
 
-def parse_all(raw: Any, problems: list[str]) -> list[Rule]:
+def parse_all(raw: object, problems: list[str]) -> list[Rule]:
     """Return the rules of a list; append what is wrong to the problems."""
     if not isinstance(raw, list):
         problems.append(f"rules: expected a list, was {raw!r}")
