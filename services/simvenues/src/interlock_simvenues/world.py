@@ -99,6 +99,8 @@ class World:
         self.upbit_past = Past(faults, Venue.UPBIT, self.upbit_ledger, upbit)
         self.spot_past = Past(faults, Venue.BINANCE, self.spot_ledger, spot)
         self.perp_past = Past(faults, Venue.BINANCE_PERP, self.perp_account, perp)
+        # Not only at steps: what a new rule hides may happen before the next one.
+        faults.loading.append(self._remember)
 
     def step(self) -> None:
         """Move the market, match resting orders, and let the faces publish."""
@@ -110,8 +112,7 @@ class World:
             timer(now_ns)
         self.last_step_ns = now_ns
         self.metrics.steps.inc()
-        for past in (self.upbit_past, self.spot_past, self.perp_past):
-            past.step(now_ns)
+        self._remember(now_ns)
         shown = self._display.step(moved, now_ns)
         printed = [item for item in self._all if item.tape.fresh]
         for publish in self.publishers:
@@ -122,6 +123,10 @@ class World:
     def mark(self, symbol: str) -> Decimal | None:
         """Return the mark price of a perpetual: the middle of its book."""
         return self.exchanges[Venue.BINANCE_PERP].touch(symbol)
+
+    def _remember(self, now_ns: int) -> None:
+        for past in (self.upbit_past, self.spot_past, self.perp_past):
+            past.step(now_ns)
 
     def _count_fault(self, injected: Injected) -> None:
         self.metrics.faults.labels(injected.venue, injected.rule.kind).inc()

@@ -85,6 +85,7 @@ class Faults:
         self.kinds: frozenset[FaultKind] = frozenset()
         self.log: deque[Injected] = deque(maxlen=LOG_KEPT)
         self.observers: list[Callable[[Injected], None]] = []
+        self.loading: list[Callable[[int], None]] = []
         self._loaded: dict[str, _Loaded] = {}
 
     def add(self, rules: Iterable[Rule], now_ns: int) -> list[str]:
@@ -105,6 +106,8 @@ class Faults:
             raise RuleError(problems)
         self._loaded |= {own: _Loaded(rule, self.seed, now_ns) for own, rule in new.items()}
         self._changed()
+        for prepare in self.loading:
+            prepare(now_ns)
         return list(new)
 
     def remove(self, rule_id: str) -> bool:
