@@ -89,9 +89,7 @@ class Client:
 
     def __init__(self, snapshot: Any) -> None:
         self.last = snapshot["lastUpdateId"]
-        self.sides = {
-            side: dict(snapshot[side]) for side in ("bids", "asks")
-        }
+        self.sides = {side: dict(snapshot[side]) for side in ("bids", "asks")}
         self.joined = False
 
     def update(self, frame: dict[str, Any]) -> None:
