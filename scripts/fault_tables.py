@@ -32,9 +32,9 @@ POST takes one rule or `{"rules": [...]}`, all or none. It answers 201 with `ids
 `errors` that name the field and what was expected. Unknown fields are refused.
 
 The first rule in the list that matches and fires wins. Every rule that matches draws once from its
-own generator, seeded by the seed and the rule's id, so that no rule changes another's draws. The
-seed is the scenario's `seed`, else `SIM_SEED`. Hits are counted in `simvenues_faults_total`
-(`venue`, `kind`).
+own generator of that venue, seeded by the seed, the rule's id and the venue, so that neither other
+rules nor other venues' calls change its draws. The seed is the scenario's `seed`, else `SIM_SEED`.
+Hits are counted in `simvenues_faults_total` (`venue`, `kind`).
 """
 COMMON = """\
 ## Fields of every rule

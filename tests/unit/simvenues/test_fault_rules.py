@@ -13,6 +13,8 @@ from interlock_core.clock import NS_PER_S
 from interlock_core.instrument import Venue
 from interlock_core.settings import ConfigError
 from interlock_simvenues import settings
+from interlock_simvenues.binance import faults as binance
+from interlock_simvenues.binance.routes import Access, Route
 from interlock_simvenues.faults.faults import LOG_KEPT, Faults
 from interlock_simvenues.faults.kinds import (
     BOOK_KINDS,
@@ -26,6 +28,7 @@ from interlock_simvenues.faults.kinds import (
 )
 from interlock_simvenues.faults.rule import Rule, RuleError, parse
 from interlock_simvenues.faults.scenario import load, parse_body
+from interlock_simvenues.upbit import faults as upbit
 
 SCENARIOS = sorted(Path(__file__).resolve().parents[3].glob("config/scenarios/*.toml"))
 EVERY_KIND = frozenset(FaultKind)
@@ -178,8 +181,9 @@ def test_a_rule_of_another_venue_and_its_calls_change_nothing(
         for decision, call in zip(found, calls, strict=True)
         if call[0] is not Venue.BINANCE_PERP
     ]
-    unnamed = [raw for raw in raws if raw["venue"] is None]
-    if not unnamed:
+    # Only a count or a start after n is shared by the venues of a rule that names none.
+    shared = [raw for raw in raws if raw["venue"] is None and (raw["count"] or raw["after"])]
+    if not shared:
         assert kept == expected
     assert _decisions(_load([*raws[:place], other, *raws[place:]], 3), mine) == expected
 
@@ -299,3 +303,48 @@ def test_no_scenario_is_no_rule() -> None:
 def test_rules_are_values() -> None:
     """Two equal objects are one rule."""
     assert parse({"kind": "delay"}) == Rule(id="", kind=FaultKind.DELAY, ms=1_000)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "private", "expected"),
+    [
+        ("POST", "/orders", True, "order"),
+        ("POST", "/orders/cancel_and_new", True, "order"),
+        ("POST", "/orders/test", True, "query"),
+        ("GET", "/order", True, "query"),
+        ("GET", "/orders/open", True, "query"),
+        ("DELETE", "/order", True, "cancel"),
+        ("DELETE", "/orders/open", True, "cancel"),
+        ("GET", "/accounts", True, "account"),
+        ("GET", "/orders/chance", True, "account"),
+        ("GET", "/orderbook", False, "public"),
+    ],
+)
+def test_what_an_upbit_route_does(method: str, path: str, expected: str, *, private: bool) -> None:
+    """A rule's operation is told from the route alone."""
+    assert upbit.operation(method, path, private=private) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "access", "expected"),
+    [
+        ("POST", "/api/v3/order", Access.TRADE, "order"),
+        ("POST", "/api/v3/order/cancelReplace", Access.TRADE, "order"),
+        ("PUT", "/fapi/v1/order", Access.TRADE, "order"),
+        ("POST", "/fapi/v1/batchOrders", Access.TRADE, "order"),
+        ("POST", "/api/v3/order/test", Access.TRADE, "query"),
+        ("GET", "/fapi/v1/openOrders", Access.READ, "query"),
+        ("GET", "/api/v3/myTrades", Access.READ, "query"),
+        ("DELETE", "/api/v3/openOrders", Access.TRADE, "cancel"),
+        ("POST", "/fapi/v1/countdownCancelAll", Access.TRADE, "cancel"),
+        ("POST", "/fapi/v1/leverage", Access.TRADE, "account"),
+        ("GET", "/fapi/v3/positionRisk", Access.READ, "account"),
+        ("POST", "/fapi/v1/listenKey", Access.KEY, "account"),
+        ("GET", "/sapi/v1/asset/tradeFee", Access.READ, "account"),
+        ("GET", "/api/v3/time", Access.PUBLIC, "time"),
+        ("GET", "/fapi/v1/depth", Access.PUBLIC, "public"),
+    ],
+)
+def test_what_a_binance_route_does(method: str, path: str, access: Access, expected: str) -> None:
+    """A rule's operation is told from the route alone."""
+    assert binance.operation(Route(method, path, None, access)) == expected

@@ -46,24 +46,24 @@ class Injected:
 
 
 class _Loaded:
-    """A rule with what has become of it; its draws depend on the seed and its id alone."""
+    """A rule with what has become of it; its draws depend on seed, id and venue alone."""
 
-    __slots__ = ("_random", "hits", "loaded_ns", "matches", "rule")
+    __slots__ = ("_randoms", "hits", "loaded_ns", "matches", "rule")
 
     def __init__(self, rule: Rule, seed: int, now_ns: int) -> None:
         self.rule = rule
         self.loaded_ns = now_ns
         self.matches = 0
         self.hits = 0
-        self._random = Random(f"{seed}/{rule.id}")
+        self._randoms = {venue: Random(f"{seed}/{rule.id}/{venue}") for venue in Venue}
 
     def holds(self, now_ns: int) -> bool:
         return self.rule.holds((now_ns - self.loaded_ns) / NS_PER_S)
 
-    def match(self) -> Rule | None:
+    def match(self, venue: Venue) -> Rule | None:
         """Count a match and draw once; return the rule with its choices made, if it fires."""
         self.matches += 1
-        rule, drawn = self.rule, self._random.random()
+        rule, drawn = self.rule, self._randoms[venue].random()
         spent = rule.count is not None and self.hits >= rule.count
         if self.matches <= rule.after or spent or drawn >= rule.probability:
             return None
@@ -142,7 +142,7 @@ class Faults:
             rule = loaded.rule
             if rule.kind not in kinds or not rule.concerns(venue, operation, symbol):
                 continue
-            fired = loaded.match() if loaded.holds(now_ns) else None
+            fired = loaded.match(venue) if loaded.holds(now_ns) else None
             if fired is not None and chosen is None:
                 chosen = loaded, fired
         if chosen is None:
