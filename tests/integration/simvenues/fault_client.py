@@ -59,8 +59,16 @@ class FaultClient:
         return self.request("GET", "/admin/faults").json
 
     def clear(self) -> None:
-        """Remove every rule."""
+        """Remove every rule, and wait for a whole step: shown books and statuses follow by step."""
         assert self.request("DELETE", "/admin/faults").status == 200
+        begun, deadline = self._steps(), time.monotonic() + TIMEOUT_S
+        while self._steps() < begun + 2:
+            assert time.monotonic() < deadline, "the market does not step"
+
+    def _steps(self) -> float:
+        text = self.request("GET", "/metrics").text
+        (line,) = [x for x in text.splitlines() if x.startswith("interlock_sim_market_steps_total")]
+        return float(line.rpartition(" ")[2])
 
     def audited(self, client_id: str) -> dict[str, Any] | None:
         """Return what the exchange itself has of an order, None where it never took one."""
