@@ -120,14 +120,17 @@ browser: $(READY) ## the console in a real browser: apt-get install chromium, or
 fuzz: $(READY) ## the parsers of what others send, against atheris: SECONDS=60
 	$(BIN)/python -m tests.fuzz.run $(or $(SECONDS),60)
 
-docs-check: $(READY) ## links, named targets, .env.example, the safety tables
+docs-check: $(READY) ## links, named targets, .env.example, the generated tables
 	$(BIN)/python scripts/docs_check.py
 	$(BIN)/python scripts/env_example.py --check
-	$(BIN)/python scripts/safety_tables.py --check
+	$(BIN)/python scripts/safety_tables.py --check && $(BIN)/python scripts/fault_tables.py --check
 
 ##@ Upkeep
 safety-tables: $(READY) ## write docs/reference/safety-tables.md from the gatekeeper's code
 	$(BIN)/python scripts/safety_tables.py
+
+fault-tables: $(READY) ## write docs/reference/faults.md from the simulator's code
+	$(BIN)/python scripts/fault_tables.py
 
 env-example: $(READY) ## write .env.example from the services' settings
 	$(BIN)/python scripts/env_example.py

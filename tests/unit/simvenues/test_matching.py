@@ -12,7 +12,7 @@ from interlock_core.instrument import Side
 from interlock_simvenues.account.futures import FuturesAccount
 from interlock_simvenues.account.spot import FeePolicy, SpotLedger
 from interlock_simvenues.matching.book import Book
-from interlock_simvenues.matching.exchange import Exchange, Habits
+from interlock_simvenues.matching.exchange import Exchange, Habits, Interference
 from interlock_simvenues.matching.orders import (
     EventKind,
     NewOrder,
@@ -300,3 +300,53 @@ def test_the_position_side_must_match_the_mode() -> None:
     exchange.submit(_order(Side.SELL, price=D(99), position_side="SHORT"), 2)
     sides = {side: p.amount for (_, side), p in account.positions.items()}
     assert (sides["LONG"], sides["SHORT"]) == (D(1), D(-1))
+
+
+@given(orders, st.decimals(0, 1, places=3))
+def test_an_interfered_order_gets_its_share_in_whole_lots(new: NewOrder, share: Decimal) -> None:
+    """At most the share, less than a lot below it, at the prices it would have had."""
+    usual, _ = _spot()
+    short, ledger = _spot()
+    short.interfere = lambda _new, *, would_fill, now_ns: Interference(share=share)  # noqa: ARG005
+    try:
+        whole = usual.submit(new, 1)
+    except RefusedError:
+        return
+    part = short.submit(new, 1)
+    assert part.filled <= whole.filled * share
+    assert part.filled > whole.filled * share - RULES.lot
+    assert part.filled % RULES.lot == 0
+    assert [fill.price for fill in part.fills] == [f.price for f in whole.fills][: len(part.fills)]
+    if not part.is_open:
+        assert all(balance.locked == 0 for balance in ledger.balances.values())
+
+
+def test_a_prevented_order_ends_unfilled_and_says_so() -> None:
+    """Accepted, then prevented: no fill, no lock, no rest."""
+    exchange, ledger = _spot()
+    events: list[EventKind] = []
+    exchange.observers.append(lambda event: events.append(event.kind))
+    exchange.interfere = lambda _new, *, would_fill, now_ns: Interference(  # noqa: ARG005
+        share=D(0), prevented=True
+    )
+    order = exchange.submit(_order(Side.BUY, TimeInForce.GTC), 1)
+    assert order.state is OrderState.PREVENTED
+    assert events == [EventKind.ACCEPTED, EventKind.PREVENTED]
+    assert (ledger.balances["USDT"].free, ledger.balances["USDT"].locked) == (D(1_000), D(0))
+    assert exchange.open_orders() == []
+
+
+def test_interference_is_asked_only_about_orders_that_the_rules_allow() -> None:
+    """A refused order is refused for its own reason; the others say whether they would fill."""
+    exchange, _ = _spot()
+    asked: list[bool] = []
+
+    def interfere(_new: NewOrder, *, would_fill: bool, now_ns: int) -> None:
+        assert now_ns == 1
+        asked.append(would_fill)
+
+    exchange.interfere = interfere
+    assert _refused(exchange, _order(Side.BUY, price=D("100.3"))) is Reason.PRICE_STEP
+    exchange.submit(_order(Side.BUY), 1)
+    exchange.submit(_order(Side.BUY, TimeInForce.GTC, price=D(99)), 1)
+    assert asked == [True, False]

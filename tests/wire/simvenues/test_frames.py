@@ -17,6 +17,7 @@ from interlock_simvenues.binance.private import SpotTrading
 from interlock_simvenues.binance.private_perp import PerpTrading
 from interlock_simvenues.binance.public import MarketData
 from interlock_simvenues.binance.user_stream import report
+from interlock_simvenues.faults.faults import Faults
 from interlock_simvenues.market.assets import universe
 from interlock_simvenues.market.calibration import REGIMES
 from interlock_simvenues.market.instruments import build
@@ -52,7 +53,12 @@ def world() -> World:
         inventory_usd=Decimal(2_000),
     )
     made = World(
-        instruments=instruments, source=source, funds=funds, clock=clock, metrics=Metrics()
+        instruments=instruments,
+        source=source,
+        funds=funds,
+        clock=clock,
+        metrics=Metrics(),
+        faults=Faults(seed=7),
     )
     now = clock.wall_ns()
     instruments.of(Venue.UPBIT)["KRW-BTC"].book.refresh(
@@ -67,7 +73,7 @@ def world() -> World:
 
 def _face(world: World, venue: Venue) -> Face:
     limits = PERP if venue is Venue.BINANCE_PERP else SPOT
-    return Face(venue, world, Limiter(limits, enabled=True))
+    return Face(venue, world, Limiter(limits, enabled=True), world.clock)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ One port serves REST and WebSocket of all venues; unmodified clients need other 
 
   /health  200 while the market moves        /metrics        Prometheus
   /admin/market  source, regime, assets      /admin/orders   every accepted order
-  /admin/accounts  balances and positions
+  /admin/accounts  balances and positions    /admin/faults   GET, POST, DELETE: misbehave
 
 No money is real here. Keys are checked all the same: wrong ones are refused as the venues do.
 """

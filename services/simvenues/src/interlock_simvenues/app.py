@@ -26,6 +26,9 @@ from interlock_simvenues.binance.stream import MarketStream
 from interlock_simvenues.binance.user_stream import SpotUserStream
 from interlock_simvenues.binance.user_stream_perp import ListenKeys, PerpUserStream
 from interlock_simvenues.binance.ws_api import WsApi
+from interlock_simvenues.faults.admin import FaultAdmin
+from interlock_simvenues.faults.calls import Calls
+from interlock_simvenues.faults.faults import Faults
 from interlock_simvenues.market.choose import Choice, choose
 from interlock_simvenues.market.source import STEP_NS
 from interlock_simvenues.metrics import Metrics
@@ -58,16 +61,21 @@ class Simulator:
             usdt_perp=settings.usdt_perp,
             inventory_usd=settings.inventory_usd,
         )
+        scenario = settings.scenario
+        faults = Faults(seed=settings.seed if scenario.seed is None else scenario.seed)
+        faults.add(scenario.rules, clock.wall_ns())
         self.world = World(
             instruments=choice.instruments,
             source=choice.source,
             funds=funds,
             clock=clock,
             metrics=self.metrics,
+            faults=faults,
         )
         self._settings = settings
         self._connections = {
-            venue: Connections(self.metrics.connections.labels(venue)) for venue in Venue
+            venue: Connections(self.metrics.connections.labels(venue), venue, faults, clock)
+            for venue in Venue
         }
         label = choice.source.label
         self.metrics.source.labels(label.source, label.regime or "none").set(1)
@@ -78,6 +86,7 @@ class Simulator:
     def _application(self) -> web.Application:
         app = web.Application()
         Admin(self.world, self.choice, seed=self._settings.seed).add_routes(app)
+        FaultAdmin(self.world.faults, self.world.clock).add_routes(app)
         self._add_upbit(app)
         self._add_spot(app)
         self._add_perp(app)
@@ -94,33 +103,37 @@ class Simulator:
             auth=auth,
             connections=self._connections[Venue.UPBIT],
         ).add_routes(app)
-        UpbitRest(world, auth=auth, limiter=limiter, trading=trading).add_routes(app)
+        calls = self._calls(Venue.UPBIT)
+        UpbitRest(world, auth=auth, limiter=limiter, trading=trading, calls=calls).add_routes(app)
+
+    def _calls(self, venue: Venue) -> Calls:
+        return Calls(self.world.faults, venue, self.world.clock, self.metrics)
 
     def _add_spot(self, app: web.Application) -> None:
-        settings = self._settings
-        auth = binance_auth.Authenticator(settings.binance_keys, self.world.clock)
+        settings, calls = self._settings, self._calls(Venue.BINANCE)
+        auth = binance_auth.Authenticator(settings.binance_keys, calls.server)
         limiter = binance_limits.Limiter(binance_limits.SPOT, enabled=settings.rate_limits)
-        face = Face(Venue.BINANCE, self.world, limiter)
+        face = Face(Venue.BINANCE, self.world, limiter, calls.server)
         connections = self._connections[Venue.BINANCE]
         routes = spot_routes(MarketData(face), SpotTrading(face))
-        BinanceRest(face, auth, routes).add_routes(app)
+        BinanceRest(face, auth, routes, calls).add_routes(app)
         MarketSockets(MarketStream(face), connections, perp=False).add_routes(app)
-        api = WsApi(face, auth, routes, SpotUserStream(face))
+        api = WsApi(face, auth, routes, SpotUserStream(face), calls)
         ApiSocket(api, connections, "/ws-api/v3").add_routes(app)
 
     def _add_perp(self, app: web.Application) -> None:
-        settings = self._settings
-        auth = binance_auth.Authenticator(settings.binance_keys, self.world.clock)
+        settings, calls = self._settings, self._calls(Venue.BINANCE_PERP)
+        auth = binance_auth.Authenticator(settings.binance_keys, calls.server)
         limiter = binance_limits.Limiter(binance_limits.PERP, enabled=settings.rate_limits)
-        face = Face(Venue.BINANCE_PERP, self.world, limiter)
+        face = Face(Venue.BINANCE_PERP, self.world, limiter, calls.server)
         connections = self._connections[Venue.BINANCE_PERP]
         trading, listen = PerpTrading(face), ListenKeys(face)
         self.world.timers.append(trading.run_deadlines)
         routes = perp_routes(MarketData(face), trading, PerpAccount(face), listen)
-        BinanceRest(face, auth, routes).add_routes(app)
+        BinanceRest(face, auth, routes, calls).add_routes(app)
         MarketSockets(MarketStream(face), connections, perp=True).add_routes(app)
         UserSockets(PerpUserStream(face), listen, connections).add_routes(app)
-        api = WsApi(face, auth, routes, None)
+        api = WsApi(face, auth, routes, None, calls)
         ApiSocket(api, connections, "/ws-api/v1").add_routes(app)
 
     async def tick(self) -> None:

@@ -24,6 +24,12 @@ class Metrics:
             ["venue", "outcome"],
             registry=self.registry,
         )
+        self.faults = Counter(
+            "simvenues_faults",
+            "Faults injected, by venue and kind",
+            ["venue", "kind"],
+            registry=self.registry,
+        )
         self.source = Gauge(
             "interlock_sim_market_source_info",
             "1 for the market source and regime in use",

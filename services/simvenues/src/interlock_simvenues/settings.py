@@ -18,10 +18,14 @@ from interlock_core.settings import (
     integer,
     load,
     number,
+    optional_path,
     path,
     text,
 )
 from interlock_simvenues.binance.auth import Key as BinanceKey
+from interlock_simvenues.faults.rule import RuleError
+from interlock_simvenues.faults.scenario import Scenario
+from interlock_simvenues.faults.scenario import load as load_scenario
 from interlock_simvenues.upbit.auth import Key as UpbitKey
 
 SOURCES = ("auto", "mirror", "synthetic", "recording")
@@ -48,7 +52,14 @@ SPEC = (
         "lively",
         "synthetic premiums: calibrated to recordings, or lively enough for quick round trips",
     ),
-    Setting("SIM_SEED", integer(0, 2**31), "7", "seed of the synthetic market"),
+    Setting("SIM_SEED", integer(0, 2**31), "7", "seed of the synthetic market and of faults"),
+    Setting(
+        "SIM_SCENARIO",
+        optional_path,
+        "",
+        "a TOML file of faults that the simulated venues start with (config/scenarios has some); "
+        "empty for none",
+    ),
     Setting(
         "SIM_RECORDING_PATH",
         path,
@@ -111,6 +122,7 @@ class Settings:
     market_source: str
     regime: str
     seed: int
+    scenario: Scenario
     recording_path: Path
     recording_speed: float
     mirror_timeout_s: float
@@ -140,6 +152,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         market_source=values["market_source"],
         regime=values["sim_regime"],
         seed=values["sim_seed"],
+        scenario=_scenario(values["sim_scenario"]),
         recording_path=values["sim_recording_path"],
         recording_speed=values["sim_recording_speed"],
         mirror_timeout_s=values["sim_mirror_timeout_s"],
@@ -160,3 +173,12 @@ def read(environ: Mapping[str, str]) -> Settings:
         inventory_usd=values["sim_inventory_usd"],
         log_level=values["log_level"],
     )
+
+
+def _scenario(file: Path | None) -> Scenario:
+    if file is None:
+        return Scenario()
+    try:
+        return load_scenario(file)
+    except RuleError as error:
+        raise ConfigError([f"SIM_SCENARIO: {problem}" for problem in error.problems]) from error

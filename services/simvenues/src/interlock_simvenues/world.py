@@ -11,6 +11,10 @@ from interlock_core.clock import Clock
 from interlock_core.instrument import Venue
 from interlock_simvenues.account.futures import FuturesAccount
 from interlock_simvenues.account.spot import FeePolicy, SpotLedger
+from interlock_simvenues.faults.display import Display
+from interlock_simvenues.faults.faults import Faults, Injected
+from interlock_simvenues.faults.orders import OrderFaults
+from interlock_simvenues.faults.past import Past
 from interlock_simvenues.market.instruments import Instrument, Instruments
 from interlock_simvenues.market.source import Source
 from interlock_simvenues.matching.exchange import Exchange, Habits
@@ -49,7 +53,7 @@ class Funds:
 
 
 Publisher = Callable[[list[Instrument], list[Instrument], int], None]
-"""Takes the instruments whose source moved, those with fresh public trades, and the time."""
+"""Takes the instruments whose shown book moved, those with fresh public trades, and the time."""
 
 
 class World:
@@ -63,16 +67,20 @@ class World:
         funds: Funds,
         clock: Clock,
         metrics: Metrics,
+        faults: Faults,
     ) -> None:
         self.instruments = instruments
         self.source = source
         self.clock = clock
         self.metrics = metrics
+        self.faults = faults
+        faults.observers.append(self._count_fault)
         self.publishers: list[Publisher] = []
         self.timers: list[Callable[[int], None]] = []
         self.audit: deque[tuple[Venue, Order]] = deque(maxlen=AUDIT_KEPT)
         self.last_step_ns = 0
         self._all = instruments.all()
+        self._display = Display(faults, self._all)
         self.upbit_ledger = self._ledger(Venue.UPBIT, funds)
         self.spot_ledger = self._ledger(Venue.BINANCE, funds)
         self.perp_account = FuturesAccount(
@@ -86,6 +94,13 @@ class World:
         }
         for venue, exchange in self.exchanges.items():
             exchange.observers.append(self._auditor(venue))
+            exchange.interfere = OrderFaults(faults, venue, exchange.rules)
+        upbit, spot, perp = (self.exchanges[venue] for venue in Venue)
+        self.upbit_past = Past(faults, Venue.UPBIT, self.upbit_ledger, upbit)
+        self.spot_past = Past(faults, Venue.BINANCE, self.spot_ledger, spot)
+        self.perp_past = Past(faults, Venue.BINANCE_PERP, self.perp_account, perp)
+        # Not only at steps: what a new rule hides may happen before the next one.
+        faults.loading.append(self._remember)
 
     def step(self) -> None:
         """Move the market, match resting orders, and let the faces publish."""
@@ -97,15 +112,24 @@ class World:
             timer(now_ns)
         self.last_step_ns = now_ns
         self.metrics.steps.inc()
+        self._remember(now_ns)
+        shown = self._display.step(moved, now_ns)
         printed = [item for item in self._all if item.tape.fresh]
         for publish in self.publishers:
-            publish(moved, printed, now_ns)
+            publish(shown, printed, now_ns)
         for item in printed:
             item.tape.fresh.clear()
 
     def mark(self, symbol: str) -> Decimal | None:
         """Return the mark price of a perpetual: the middle of its book."""
         return self.exchanges[Venue.BINANCE_PERP].touch(symbol)
+
+    def _remember(self, now_ns: int) -> None:
+        for past in (self.upbit_past, self.spot_past, self.perp_past):
+            past.step(now_ns)
+
+    def _count_fault(self, injected: Injected) -> None:
+        self.metrics.faults.labels(injected.venue, injected.rule.kind).inc()
 
     def _ledger(self, venue: Venue, funds: Funds) -> SpotLedger:
         instruments = self.instruments.of(venue)

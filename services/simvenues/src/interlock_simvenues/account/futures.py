@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from interlock_core.instrument import Side
@@ -48,6 +49,12 @@ class FuturesAccount:
         self.configs: dict[str, SymbolConfig] = {}
         self._mark = mark
         self._open_margin = ZERO
+
+    def frozen(self) -> FuturesAccount:
+        """Return a copy of wallet and positions that later changes do not reach."""
+        kept = copy(self)
+        kept.positions = {key: replace(held) for key, held in self.positions.items()}
+        return kept
 
     def config(self, symbol: str) -> SymbolConfig:
         """Return a symbol's settings, made with the defaults where there were none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
@@ -44,6 +45,12 @@ class SpotLedger:
         self.fees = fees
         self.on_change: Callable[[tuple[str, str]], None] | None = None
         self._rules = rules
+
+    def frozen(self) -> SpotLedger:
+        """Return a copy that later changes do not reach."""
+        kept = copy(self)
+        kept.balances = {asset: replace(held) for asset, held in self.balances.items()}
+        return kept
 
     def balance(self, asset: str) -> Balance:
         """Return a currency's balance, made empty where there was none."""

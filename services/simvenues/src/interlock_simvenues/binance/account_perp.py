@@ -30,7 +30,11 @@ class PerpAccount:
 
     def __init__(self, face: Face) -> None:
         self._face = face
-        self._account: FuturesAccount = face.world.perp_account
+
+    @property
+    def _account(self) -> FuturesAccount:
+        """Return the account as it is shown; settings are shared, the mode is not."""
+        return self._face.world.perp_past.account(self._face.now_ns())
 
     def account_v3(self, _params: Params) -> object:
         """Answer GET v3/account: only symbols with a position."""
@@ -181,7 +185,7 @@ class PerpAccount:
         if self._open_positions():
             text = "Position side cannot be changed if there exists position."
             raise BinanceError(400, -4068, text)
-        self._account.hedged = wanted
+        self._face.world.perp_account.hedged = wanted
         return {"code": 200, "msg": "success"}
 
     def commission(self, params: Params) -> object:

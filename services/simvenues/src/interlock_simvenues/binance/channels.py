@@ -60,6 +60,7 @@ class Channel:
     name: str
     is_book: bool
     frames: Callable[[], Iterable[str]]
+    sequenced: bool = False
     watched: tuple[Instrument, Changes] | None = None
 
 
@@ -104,7 +105,7 @@ class Channels:
         """Stop collecting changes for a stream that nobody watches."""
         if channel.watched is not None:
             item, changes = channel.watched
-            item.book.watchers.remove(changes)
+            item.shown.watchers.remove(changes)
 
     def _simple(
         self, kind: str, item: Instrument, rate_ms: int, match: re.Match[str]
@@ -148,16 +149,16 @@ class Channels:
         return Channel(name, is_book=False, frames=frames)
 
     def _open_diff(self, name: str, item: Instrument, rate_ms: int) -> Channel:
-        changes = item.book.watch()
+        changes = item.shown.watch()
 
         def frames() -> Iterator[str]:
             if (changes.bids or changes.asks) and self._now.due(rate_ms):
                 yield self._diff(item, changes)
 
-        return Channel(name, is_book=True, frames=frames, watched=(item, changes))
+        return Channel(name, is_book=True, frames=frames, sequenced=True, watched=(item, changes))
 
     def _diff(self, item: Instrument, changes: Changes) -> str:
-        book = item.book
+        book = item.shown
         places, lot_places = encode.digits(item)
         bids = [(price, book.bids.size_at(price)) for price in sorted(changes.bids, reverse=True)]
         asks = [(price, book.asks.size_at(price)) for price in sorted(changes.asks)]
@@ -175,21 +176,21 @@ class Channels:
         )
 
     def _open_partial(self, name: str, item: Instrument, depth: int, rate_ms: int) -> Channel:
-        changes = item.book.watch()
+        changes = item.shown.watch()
         # The first frame is due at once, whether or not the book moves.
         changes.last_id = 0
 
         def frames() -> Iterator[str]:
-            changed = changes.last_id != item.book.update_id
+            changed = changes.last_id != item.shown.update_id
             if changed and self._now.due(rate_ms):
                 previous = changes.last_id
-                changes.clear(item.book.update_id)
+                changes.clear(item.shown.update_id)
                 yield self._partial(item, depth, previous)
 
         return Channel(name, is_book=True, frames=frames, watched=(item, changes))
 
     def _partial(self, item: Instrument, depth: int, previous: int) -> str:
-        book = item.book
+        book = item.shown
         places, lot_places = encode.digits(item)
         bids = encode.levels_json(islice(book.bids, depth), places, lot_places)
         asks = encode.levels_json(islice(book.asks, depth), places, lot_places)
@@ -205,7 +206,7 @@ class Channels:
         last: list[Any] = [None]
 
         def frames() -> Iterator[str]:
-            best = (item.book.bids.best(), item.book.asks.best())
+            best = (item.shown.bids.best(), item.shown.asks.best())
             if best != last[0] and best[0] is not None and best[1] is not None:
                 last[0] = best
                 yield events.book_ticker(item, best[0], best[1], self._now.ms)

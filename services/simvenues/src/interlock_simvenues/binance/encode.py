@@ -28,6 +28,7 @@ _ENDED = {
     OrderState.FILLED: "FILLED",
     OrderState.CANCELED: "CANCELED",
     OrderState.EXPIRED: "EXPIRED",
+    OrderState.PREVENTED: "EXPIRED_IN_MATCH",
 }
 text = lru_cache(maxsize=32_768)(fixed)
 
@@ -74,7 +75,7 @@ def levels_json(pairs: Iterable[Level], price_digits: int, lot_digits: int) -> s
 def book_ticker(instrument: Instrument) -> Row:
     """Return the best bid and ask."""
     price_digits, lot_digits = digits(instrument)
-    bid, ask = instrument.book.bids.best() or (0, 0), instrument.book.asks.best() or (0, 0)
+    bid, ask = instrument.shown.bids.best() or (0, 0), instrument.shown.asks.best() or (0, 0)
     row: Row = {
         "symbol": instrument.symbol,
         "bidPrice": text(bid[0], price_digits),
@@ -83,8 +84,8 @@ def book_ticker(instrument: Instrument) -> Row:
         "askQty": text(ask[1], lot_digits),
     }
     if instrument.venue == "BINANCE_PERP":
-        row["time"] = instrument.book.changed_ns // NS_PER_MS
-        row["lastUpdateId"] = instrument.book.update_id
+        row["time"] = instrument.shown.changed_ns // NS_PER_MS
+        row["lastUpdateId"] = instrument.shown.update_id
     return row
 
 

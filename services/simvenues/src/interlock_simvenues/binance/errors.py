@@ -60,6 +60,7 @@ _SPOT = {
     Reason.DUPLICATE: (-2010, "Duplicate order sent."),
     Reason.WOULD_TAKE: (-2010, "Order would immediately match and take."),
     Reason.THIN_BOOK: (-2010, "Market is closed."),
+    Reason.HALTED: (-2010, "Market is closed."),
 }
 _PERP = {
     Reason.UNKNOWN_MARKET: (-1121, "Invalid symbol."),
@@ -90,6 +91,7 @@ _PERP = {
         ),
     ),
     Reason.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
+    Reason.HALTED: (-4140, "Invalid symbol status for opening position."),
     Reason.POSITION_SIDE: (-4061, "Order's position side does not match user's setting."),
     Reason.THIN_BOOK: (
         -4131,

@@ -24,9 +24,9 @@ def book_ticker(item: Instrument, bid: Level, ask: Level, now_ms: int) -> str:
         f'"A":"{encode.text(ask[1], lot_places)}"'
     )
     if item.venue == "BINANCE":
-        return f'{{"u":{item.book.update_id},{quotes}}}'
-    changed_ms = item.book.changed_ns // NS_PER_MS
-    return f'{{"e":"bookTicker","u":{item.book.update_id},{quotes},"T":{changed_ms},"E":{now_ms}}}'
+        return f'{{"u":{item.shown.update_id},{quotes}}}'
+    changed_ms = item.shown.changed_ns // NS_PER_MS
+    return f'{{"e":"bookTicker","u":{item.shown.update_id},{quotes},"T":{changed_ms},"E":{now_ms}}}'
 
 
 def ticker(item: Instrument, now_ms: int) -> Row:

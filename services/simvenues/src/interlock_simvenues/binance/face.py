@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from interlock_core.clock import Clock
 from interlock_core.instrument import Venue
 from interlock_simvenues.binance.errors import bad_symbol, illegal, missing
 from interlock_simvenues.binance.limits import Limiter
@@ -24,6 +25,7 @@ class Face:
     venue: Venue
     world: World
     limiter: Limiter
+    server: Clock
 
     @property
     def perp(self) -> bool:
@@ -47,6 +49,10 @@ class Face:
     def now_ms(self) -> int:
         """Return the wall time in milliseconds."""
         return self.now_ns() // NS_PER_MS
+
+    def server_ms(self) -> int:
+        """Return the milliseconds that the venue's clock shows; a fault may set it off."""
+        return self.server.wall_ns() // NS_PER_MS
 
     def instrument(self, params: Params) -> Instrument:
         """Return the instrument a request names, or raise."""

@@ -10,6 +10,7 @@ from interlock_simvenues.units import NS_PER_S
 
 REFUSALS_BEFORE_BAN = 100
 FIRST_BAN_S = 120
+WEIGHT, ORDERS = -1003, -1015
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,7 @@ class Limiter:
         if self._refusals.add(caller, 1, now_ns).over:
             self._banned_until_ns[caller] = now_ns + FIRST_BAN_S * NS_PER_S
         headers["Retry-After"] = str(count.retry_after_s(now_ns))
-        text = (
-            "Too much request weight used; current limit is "
-            f"{count.limit} request weight per 1 MINUTE. "
-            "Please use WebSocket Streams for live updates to avoid polling the API."
-        )
-        raise BinanceError(429, -1003, text)
+        raise BinanceError(429, WEIGHT, self.refusal_text(WEIGHT))
 
     def order(self, account: str, now_ns: int, headers: dict[str, str]) -> None:
         """Count a new order into the headers; raise beyond the limit."""
@@ -66,9 +62,18 @@ class Limiter:
             headers[f"X-MBX-ORDER-COUNT-{name}"] = str(count.used)
             if count.over and self._enabled:
                 headers["Retry-After"] = str(count.retry_after_s(now_ns))
-                most = f"{count.limit} orders per {_WORDS[seconds]}"
-                text = f"Too many new orders; current limit is {most}."
-                raise BinanceError(429, -1015, text)
+                raise BinanceError(429, ORDERS, _orders_text(count.limit, seconds))
+
+    def refusal_text(self, code: int) -> str:
+        """Return what a 429 with this code says: of the weight, or of the shortest order limit."""
+        if code == ORDERS:
+            _, most, seconds = self._limits.orders[0]
+            return _orders_text(most, seconds)
+        return (
+            "Too much request weight used; current limit is "
+            f"{self._limits.weight} request weight per 1 MINUTE. "
+            "Please use WebSocket Streams for live updates to avoid polling the API."
+        )
 
     def describe(self) -> list[dict[str, object]]:
         """Return the rateLimits rows of exchangeInfo."""
@@ -92,3 +97,7 @@ class Limiter:
                 }
             )
         return rows
+
+
+def _orders_text(most: int, seconds: int) -> str:
+    return f"Too many new orders; current limit is {most} orders per {_WORDS[seconds]}."

@@ -37,7 +37,6 @@ class SpotTrading:
     def __init__(self, face: Face) -> None:
         self._face = face
         self._exchange = face.exchange
-        self._ledger = face.world.spot_ledger
 
     def place(self, params: Params) -> Row:
         """Answer POST order as ACK, RESULT or FULL."""
@@ -89,7 +88,8 @@ class SpotTrading:
     def open_orders(self, params: Params) -> object:
         """Answer GET openOrders."""
         symbol = self._face.instrument(params).symbol if params.get("symbol") else None
-        return [order_row(order) for order in self._exchange.open_orders(symbol)]
+        past, now_ns = self._face.world.spot_past, self._face.now_ns()
+        return [order_row(order) for order in past.open_orders(symbol, now_ns)]
 
     def cancel_all(self, params: Params) -> object:
         """Answer DELETE openOrders."""
@@ -111,10 +111,11 @@ class SpotTrading:
 
     def account(self, params: Params) -> object:
         """Answer GET account."""
+        shown = self._face.world.spot_past.account(self._face.now_ns())
         held = params.get("omitZeroBalances", "false").lower() == "true"
         balances = [
             {"asset": a, "free": encode.amount(b.free), "locked": encode.amount(b.locked)}
-            for a, b in self._ledger.balances.items()
+            for a, b in shown.balances.items()
             if not held or b.free or b.locked
         ]
         return {

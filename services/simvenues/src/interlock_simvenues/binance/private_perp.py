@@ -102,7 +102,8 @@ class PerpTrading:
     def open_orders(self, params: Params) -> object:
         """Answer GET openOrders."""
         symbol = self._face.instrument(params).symbol if params.get("symbol") else None
-        return [self.row(order, query=True) for order in self._exchange.open_orders(symbol)]
+        past, now_ns = self._face.world.perp_past, self._face.now_ns()
+        return [self.row(order, query=True) for order in past.open_orders(symbol, now_ns)]
 
     def all_orders(self, params: Params) -> object:
         """Answer GET allOrders."""

@@ -10,7 +10,7 @@ from interlock_simvenues.binance import encode, symbols
 from interlock_simvenues.binance.errors import BinanceError, bad_symbol, illegal, missing
 from interlock_simvenues.binance.face import Face, Params, integer
 from interlock_simvenues.market.candles import bars
-from interlock_simvenues.market.instruments import Instrument
+from interlock_simvenues.market.instruments import Instrument, Status
 from interlock_simvenues.units import NS_PER_MS
 
 MAX_TRADES = 1_000
@@ -51,7 +51,7 @@ class MarketData:
 
     def time(self, _params: Params) -> object:
         """Answer GET time."""
-        return {"serverTime": self._face.now_ms()}
+        return {"serverTime": self._face.server_ms()}
 
     def exchange_info(self, params: Params) -> object:
         """Answer GET exchangeInfo; USD-M always lists everything."""
@@ -60,10 +60,10 @@ class MarketData:
         row = symbols.perp if face.perp else symbols.spot
         info: dict[str, Any] = {
             "timezone": "UTC",
-            "serverTime": face.now_ms(),
+            "serverTime": face.server_ms(),
             "rateLimits": face.limiter.describe(),
             "exchangeFilters": [],
-            "symbols": [row(item) for item in wanted],
+            "symbols": [row(item) for item in wanted if item.status is not Status.DELISTED],
         }
         if face.perp:
             info["futuresType"] = "U_MARGINED"
@@ -76,12 +76,12 @@ class MarketData:
         """Answer GET depth."""
         item = self._face.instrument(params)
         limit = integer(params, "limit", 500 if self._face.perp else 100, most=MAX_DEPTH)
-        row: dict[str, Any] = {"lastUpdateId": item.book.update_id}
+        row: dict[str, Any] = {"lastUpdateId": item.shown.update_id}
         if self._face.perp:
             row["E"] = self._face.now_ms()
-            row["T"] = item.book.changed_ns // NS_PER_MS
-        row["bids"] = encode.levels(item.book.bids, limit, item)
-        row["asks"] = encode.levels(item.book.asks, limit, item)
+            row["T"] = item.shown.changed_ns // NS_PER_MS
+        row["bids"] = encode.levels(item.shown.bids, limit, item)
+        row["asks"] = encode.levels(item.shown.asks, limit, item)
         return row
 
     def trades(self, params: Params) -> object:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -12,23 +10,28 @@ from aiohttp import web
 from interlock_simvenues.binance.auth import Authenticator, Key
 from interlock_simvenues.binance.errors import BinanceError, not_permitted
 from interlock_simvenues.binance.face import Face
+from interlock_simvenues.binance.faults import BinanceWords, operation
 from interlock_simvenues.binance.routes import Access, Route
+from interlock_simvenues.faults.calls import Calls, Handler
 
 
 class Rest:
     """Serves the routes of one Binance market."""
 
-    def __init__(self, face: Face, auth: Authenticator, routes: list[Route]) -> None:
+    def __init__(self, face: Face, auth: Authenticator, routes: list[Route], calls: Calls) -> None:
         self._face = face
+        self._calls = calls
         self._auth = auth
         self._routes = routes
 
     def add_routes(self, app: web.Application) -> None:
         """Add every route."""
+        words = BinanceWords(self._face)
         for route in self._routes:
-            app.router.add_route(route.method, route.path, self._handler(route))
+            handler = self._calls.around(operation(route), words, self._handler(route))
+            app.router.add_route(route.method, route.path, handler)
 
-    def _handler(self, route: Route) -> Callable[[web.Request], Any]:
+    def _handler(self, route: Route) -> Handler:
         async def handle(request: web.Request) -> web.Response:
             headers: dict[str, str] = {"x-mbx-uuid": f"{self._face.now_ns():032x}"}
             try:

@@ -8,6 +8,7 @@ from interlock_simvenues.binance.channels import Channel
 from interlock_simvenues.binance.stream import Allowed, MarketStream
 from interlock_simvenues.binance.user_stream_perp import ListenKeys, PerpUserStream
 from interlock_simvenues.binance.ws_api import WsApi
+from interlock_simvenues.faults.kinds import Operation
 from interlock_simvenues.outbox import Connections, Outbox
 
 
@@ -59,6 +60,7 @@ class MarketSockets:
         return await self._connections.serve(
             request,
             opcode=WSMsgType.TEXT,
+            operation=Operation.PUBLIC,
             opened=opened,
             received=self._stream.received,
             closed=self._stream.closed,
@@ -87,6 +89,7 @@ class UserSockets:
         return await self._connections.serve(
             request,
             opcode=WSMsgType.TEXT,
+            operation=Operation.ACCOUNT,
             opened=self._stream.opened,
             received=self._stream.received,
             closed=self._stream.closed,
@@ -109,6 +112,7 @@ class ApiSocket:
         return await self._connections.serve(
             request,
             opcode=WSMsgType.TEXT,
+            operation=Operation.ACCOUNT,
             opened=self._api.opened,
             received=self._api.received,
             closed=self._api.closed,

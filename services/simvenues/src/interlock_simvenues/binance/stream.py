@@ -99,17 +99,18 @@ class MarketStream:
         self._channels.begin(moved, printed, now_ns)
         for name, channel in self._live.items():
             for frame in channel.frames():
-                self._send(name, frame)
+                self._send(name, frame, sequenced=channel.sequenced)
 
-    def _send(self, name: str, frame: str) -> None:
+    def _send(self, name: str, frame: str, *, sequenced: bool) -> None:
+        symbol = name.partition("@")[0].upper()
         raw, wrapped = frame.encode(), b""
         for outbox in self._subscribers[name]:
             if not self._clients[outbox].combined:
-                outbox.send(raw)
+                outbox.send(raw, symbol=symbol, sequenced=sequenced)
                 continue
             if not wrapped:
                 wrapped = f'{{"stream":"{name}","data":{frame}}}'.encode()
-            outbox.send(wrapped)
+            outbox.send(wrapped, symbol=symbol, sequenced=sequenced)
 
 
 def _error(code: int, message: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from interlock_simvenues.market.instruments import PERP_BAND, SPOT_BAND, Instrument
+from interlock_simvenues.market.instruments import PERP_BAND, SPOT_BAND, Instrument, Status
 from interlock_simvenues.units import plain
 
 FOREVER_MS = 4_133_404_800_000
@@ -17,7 +17,7 @@ def spot(item: Instrument) -> dict[str, Any]:
     """Return one spot symbol."""
     return {
         "symbol": item.symbol,
-        "status": "TRADING",
+        "status": "HALT" if item.status is Status.HALTED else "TRADING",
         "baseAsset": item.base,
         "baseAssetPrecision": 8,
         "quoteAsset": item.quote,
@@ -52,7 +52,7 @@ def perp(item: Instrument) -> dict[str, Any]:
         "contractType": "PERPETUAL",
         "deliveryDate": FOREVER_MS,
         "onboardDate": ONBOARD_MS,
-        "status": "TRADING",
+        "status": "PENDING_TRADING" if item.status is Status.HALTED else "TRADING",
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": item.base,

@@ -17,6 +17,7 @@ _KINDS = {
     EventKind.TRADED: "TRADE",
     EventKind.CANCELED: "CANCELED",
     EventKind.EXPIRED: "EXPIRED",
+    EventKind.PREVENTED: "TRADE_PREVENTION",
 }
 
 
@@ -43,7 +44,8 @@ class SpotUserStream:
         for outbox, number in self._subscriptions.items():
             for payload in payloads:
                 frame = {"subscriptionId": number, "event": payload}
-                outbox.send(json.dumps(frame, separators=(",", ":")).encode())
+                text = json.dumps(frame, separators=(",", ":"))
+                outbox.send(text.encode(), symbol=event.order.new.symbol)
 
     def _position(self, event: OrderEvent) -> Row:
         item = self._face.instruments[event.order.new.symbol]

@@ -89,7 +89,7 @@ class PerpUserStream:
         for row in rows:
             frame = json.dumps(row, separators=(",", ":")).encode()
             for outbox in self._clients:
-                outbox.send(frame)
+                outbox.send(frame, symbol=event.order.new.symbol)
 
     def _order_update(self, event: OrderEvent) -> Row:
         order, fill = event.order, event.fill

@@ -10,9 +10,13 @@ from typing import Any
 from interlock_simvenues.binance.auth import Authenticator
 from interlock_simvenues.binance.errors import BinanceError, not_permitted
 from interlock_simvenues.binance.face import Face
+from interlock_simvenues.binance.faults import call_of, failure, operation
 from interlock_simvenues.binance.routes import Access, Route
 from interlock_simvenues.binance.user_stream import SpotUserStream
+from interlock_simvenues.faults.calls import Calls
+from interlock_simvenues.faults.rule import Rule
 from interlock_simvenues.outbox import Outbox
+from interlock_simvenues.units import NS_PER_MS
 
 Row = dict[str, Any]
 # Where USD-M answers a method at another path than spot.
@@ -64,11 +68,13 @@ class WsApi:
         auth: Authenticator,
         routes: list[Route],
         user_stream: SpotUserStream | None,
+        calls: Calls,
     ) -> None:
         self._face = face
         self._auth = auth
         self._routes = {(route.method, route.path): route for route in routes}
         self._user_stream = user_stream
+        self._calls = calls
         self._subscriptions: dict[str, Callable[[Outbox, dict[str, str]], Row]] = {
             "userDataStream.subscribe.signature": self._subscribe,
             "userDataStream.unsubscribe": self._unsubscribe,
@@ -82,21 +88,44 @@ class WsApi:
         if self._user_stream is not None:
             self._user_stream.unsubscribe(outbox)
 
-    def received(self, outbox: Outbox, text: str) -> None:
-        """Answer one request."""
-        request_id: object = None
+    async def received(self, outbox: Outbox, text: str) -> None:
+        """Answer one request, unless a fault leaves it unanswered."""
         try:
             message = _object(text)
-            request_id = message.get("id")
-            raw = message.get("params") or {}
-            params = {str(key): _text(value) for key, value in raw.items()}
-            answer = _Answer(
-                200, {"result": self._call(str(message.get("method")), params, outbox)}
-            )
         except BinanceError as error:
-            answer = _failure(error)
-        body = {"id": request_id, "status": answer.status, **answer.body, "rateLimits": []}
-        outbox.send(json.dumps(body, separators=(",", ":")).encode())
+            _send(outbox, None, _failure(error))
+            return
+        raw = message.get("params") or {}
+        params = {str(key): _text(value) for key, value in raw.items()}
+        answer = await self._answer(str(message.get("method")), params, outbox)
+        if answer is not None:
+            _send(outbox, message.get("id"), answer)
+
+    async def _answer(self, method: str, params: dict[str, str], outbox: Outbox) -> _Answer | None:
+        async def answer() -> _Answer | None:
+            try:
+                return _Answer(200, {"result": self._call(method, params, outbox)})
+            except BinanceError as error:
+                return _failure(error)
+
+        async def silence() -> _Answer | None:
+            return None
+
+        route = self._route(method)
+        rule = None if route is None else self._calls.decide(call_of(operation(route), params))
+        if rule is None:
+            return await answer()
+        return await self._calls.apply(
+            rule, answer=answer, refuse=lambda: self._refused(rule), silence=silence
+        )
+
+    def _refused(self, rule: Rule) -> _Answer:
+        now_ns = self._face.now_ns()
+        status, error = failure(rule, self._face, now_ns)
+        if rule.retry_after_s is not None:
+            retry_ms = now_ns // NS_PER_MS + rule.retry_after_s * 1_000
+            error["data"] = {"serverTime": now_ns // NS_PER_MS, "retryAfter": retry_ms}
+        return _Answer(status, {"error": error})
 
     def _call(self, method: str, params: dict[str, str], outbox: Outbox) -> object:
         special = self._subscriptions.get(method)
@@ -143,6 +172,11 @@ def _object(text: str) -> Row:
     if not isinstance(message, dict):
         raise BinanceError(400, -1102, "The request is not a JSON object.")
     return message
+
+
+def _send(outbox: Outbox, request_id: object, answer: _Answer) -> None:
+    body = {"id": request_id, "status": answer.status, **answer.body, "rateLimits": []}
+    outbox.send(json.dumps(body, separators=(",", ":")).encode())
 
 
 def _failure(error: BinanceError) -> _Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from interlock_core.instrument import Venue
 from interlock_simvenues.market.assets import Asset
@@ -21,9 +22,21 @@ SPOT_BAND = (Decimal("0.2"), Decimal(5))
 PERP_BAND = (Decimal("0.95"), Decimal("1.05"))
 
 
+class Status(StrEnum):
+    """Whether a market takes orders, in no venue's words."""
+
+    TRADING = "trading"
+    HALTED = "halted"
+    DELISTED = "delisted"
+
+
 @dataclass(slots=True)
 class Instrument:
-    """One market of one venue. `tick` is in units of 1e-8; 0 means Upbit's price-dependent step."""
+    """One market of one venue. `tick` is in units of 1e-8; 0 means Upbit's price-dependent step.
+
+    Orders meet `book`; REST and streams show `shown`, which is the same one unless a fault says
+    otherwise.
+    """
 
     venue: Venue
     symbol: str
@@ -35,6 +48,12 @@ class Instrument:
     rules: MarketRules
     book: Book
     tape: Tape = field(default_factory=Tape)
+    status: Status = Status.TRADING
+    shown: Book = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Show the real book."""
+        self.shown = self.book
 
     @property
     def price_digits(self) -> int:

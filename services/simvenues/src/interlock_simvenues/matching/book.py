@@ -7,6 +7,7 @@ the source refreshes that level, so a second order cannot buy the same size agai
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from interlock_core.instrument import Side
 
@@ -148,4 +149,18 @@ def take_plan(
                 break
         if left_budget is not None:
             left_budget -= size * price
+    return fills
+
+
+def shortened(plan: list[Level], share: Decimal, lot: int) -> list[Level]:
+    """Return the first fills of a plan, up to a share (0..1) of its size in whole lots."""
+    left = int(sum(size for _, size in plan) * share)
+    left -= left % lot
+    fills: list[Level] = []
+    for price, size in plan:
+        taken = min(size, left)
+        if taken <= 0:
+            break
+        fills.append((price, taken))
+        left -= taken
     return fills

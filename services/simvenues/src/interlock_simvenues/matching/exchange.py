@@ -9,7 +9,7 @@ from decimal import Decimal, localcontext
 from typing import Protocol
 
 from interlock_core.instrument import Side
-from interlock_simvenues.matching.book import Book, Level, take_plan
+from interlock_simvenues.matching.book import Book, Level, shortened, take_plan
 from interlock_simvenues.matching.orders import (
     ZERO,
     EventKind,
@@ -26,6 +26,27 @@ from interlock_simvenues.matching.rules import MarketRules
 from interlock_simvenues.units import DIGITS, EXACT_PRECISION, to_decimal, to_units
 
 Observer = Callable[[OrderEvent], None]
+_ENDINGS = {
+    OrderState.CANCELED: EventKind.CANCELED,
+    OrderState.EXPIRED: EventKind.EXPIRED,
+    OrderState.PREVENTED: EventKind.PREVENTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interference:
+    """What befalls an accepted order: the share of its fill that it gets, and whether it ends."""
+
+    share: Decimal
+    prevented: bool = False
+
+
+class Interfere(Protocol):
+    """Asked about every order that the rules allow."""
+
+    def __call__(self, new: NewOrder, *, would_fill: bool, now_ns: int) -> Interference | None:
+        """Return what befalls the order, None for nothing, or raise RefusedError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +104,7 @@ class Exchange:
         self.books = books
         self.settlement = settlement
         self.observers: list[Observer] = []
+        self.interfere: Interfere | None = None
         self.orders: OrderedDict[int, Order] = OrderedDict()
         self._by_client: dict[tuple[str, str], Order] = {}
         self._open: dict[str, dict[int, Order]] = {}
@@ -95,6 +117,14 @@ class Exchange:
         with localcontext() as context:
             context.prec = EXACT_PRECISION
             plan, cost = self._vet(new)
+            befallen = (
+                None
+                if self.interfere is None
+                else self.interfere(new, would_fill=bool(plan), now_ns=now_ns)
+            )
+            if befallen is not None:
+                lot = to_units(self.rules[new.symbol].lot)
+                plan = shortened(plan, befallen.share, lot)
             order = Order(self._next_order, new, now_ns, now_ns)
             self.settlement.reserve(order, cost)
             self._next_order += 1
@@ -102,6 +132,8 @@ class Exchange:
             self._emit(EventKind.ACCEPTED, order, now_ns)
             for price, size in plan:
                 self._fill(order, price, size, now_ns, maker=False)
+            if befallen is not None and befallen.prevented:
+                self._end(order, OrderState.PREVENTED, now_ns)
             self._rest_or_end(order, now_ns)
         return order
 
@@ -279,8 +311,7 @@ class Exchange:
             with localcontext() as context:
                 context.prec = EXACT_PRECISION
                 self.settlement.release(order)
-            kind = EventKind.CANCELED if state is OrderState.CANCELED else EventKind.EXPIRED
-            self._emit(kind, order, now_ns)
+            self._emit(_ENDINGS[state], order, now_ns)
 
     def _keep(self, order: Order) -> None:
         symbol = order.new.symbol

@@ -21,12 +21,13 @@ class TimeInForce(StrEnum):
 
 
 class OrderState(StrEnum):
-    """Where an order stands; the last three are terminal."""
+    """Where an order stands; all but the first are terminal."""
 
     OPEN = "open"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
+    PREVENTED = "prevented"
 
 
 class Reason(StrEnum):
@@ -48,6 +49,7 @@ class Reason(StrEnum):
     REDUCE_ONLY = "reduce_only"
     POSITION_SIDE = "position_side"
     THIN_BOOK = "thin_book"
+    HALTED = "halted"
 
 
 class RefusedError(Exception):
@@ -134,6 +136,7 @@ class EventKind(StrEnum):
     TRADED = "traded"
     CANCELED = "canceled"
     EXPIRED = "expired"
+    PREVENTED = "prevented"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ STATE = {
     OrderState.FILLED: "done",
     OrderState.CANCELED: "cancel",
     OrderState.EXPIRED: "cancel",
+    OrderState.PREVENTED: "cancel",
 }
 _JAVA_EXPONENT_FROM = 1e7
 _JAVA_EXPONENT_BELOW = 1e-3
@@ -49,7 +50,7 @@ def kst_time(ns: int) -> str:
 
 def orderbook_frame(instrument: Instrument, *, stream: str, units: int, simple: bool) -> bytes:
     """Return one orderbook frame; thin sides are padded with zeros."""
-    book = instrument.book
+    book = instrument.shown
     asks, bids = list(book.asks)[:units], list(book.bids)[:units]
     depth = max(len(asks), len(bids))
     asks += [(0, 0)] * (depth - len(asks))
@@ -81,7 +82,7 @@ def orderbook_frame(instrument: Instrument, *, stream: str, units: int, simple: 
 
 def orderbook_row(instrument: Instrument, units: int) -> Row:
     """Return one REST order book; unit keys in the venue's REST order."""
-    book = instrument.book
+    book = instrument.shown
     asks, bids = list(book.asks)[:units], list(book.bids)[:units]
     asks += [(0, 0)] * (units - len(asks))
     bids += [(0, 0)] * (units - len(bids))
@@ -196,6 +197,7 @@ def order_fields(order: Order, *, uuid: str) -> Row:
     total = new.budget if new.budget is not None else (new.price or ZERO) * (new.quantity or ZERO)
     reserved = total * UPBIT_FEE_RATE if buying else ZERO
     terms = new.time_in_force
+    prevented = order.remaining if order.state is OrderState.PREVENTED else ZERO
     return {
         "market": new.symbol,
         "uuid": uuid,
@@ -215,8 +217,8 @@ def order_fields(order: Order, *, uuid: str) -> Row:
         "time_in_force": None if terms is TimeInForce.GTC or new.price is None else terms.value,
         "identifier": new.client_id or None,
         "smp_type": new.self_trade or "cancel_maker",
-        "prevented_volume": ZERO,
-        "prevented_locked": ZERO,
+        "prevented_volume": prevented,
+        "prevented_locked": prevented * (new.price or ZERO) if buying else prevented,
     }
 
 

@@ -31,6 +31,8 @@ _ORDER = {
 def order_error(reason: Reason, detail: str, side: Side) -> UpbitError:
     """Return the venue's error for a refused order."""
     word = SIDE_WORD[side]
+    if reason is Reason.HALTED:
+        return UpbitError(403, "market_offline", "The market is offline.")
     name, message = _ORDER.get(reason, ("create_{side}_error", "The order was not accepted."))
     return UpbitError(400, name.format(side=word), message.format(detail=detail))
 

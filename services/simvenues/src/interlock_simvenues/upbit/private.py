@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlock_core.instrument import Side, Venue
+from interlock_simvenues.account.spot import SpotLedger
 from interlock_simvenues.matching.orders import (
     EventKind,
     NewOrder,
@@ -32,7 +33,7 @@ _STATES = {
     "wait": (OrderState.OPEN,),
     "watch": (),
     "done": (OrderState.FILLED,),
-    "cancel": (OrderState.CANCELED, OrderState.EXPIRED),
+    "cancel": (OrderState.CANCELED, OrderState.EXPIRED, OrderState.PREVENTED),
 }
 _KEY_LIFE = "2027-10-01T00:00:00+09:00"
 _NAMESPACE = uuid_module.UUID("6f6b8f0e-51a7-4d4f-9a39-3d0f3a8f1b52")
@@ -54,7 +55,7 @@ class Trading:
     def accounts(self, _params: Params) -> object:
         """Answer GET /v1/accounts: what is owned, locked part apart."""
         rows = []
-        for asset, balance in self._world.upbit_ledger.balances.items():
+        for asset, balance in self._shown().balances.items():
             if balance.free or balance.locked or asset == "KRW":
                 rows.append(
                     {
@@ -144,7 +145,8 @@ class Trading:
     def open(self, params: Params) -> object:
         """Answer GET /v1/orders/open; the default state is wait alone."""
         states = _states(params, "wait")
-        rows = [o for o in self._exchange.orders.values() if o.state in states and o.is_open]
+        now_ns = self._world.clock.wall_ns()
+        rows = [o for o in self._world.upbit_past.open_orders(None, now_ns) if o.state in states]
         return self._page(rows, params, MAX_LISTED)
 
     def closed(self, params: Params) -> object:
@@ -227,8 +229,11 @@ class Trading:
         """Return the venue's id of an order."""
         return str(uuid_module.uuid5(_NAMESPACE, f"order-{order.order_id}"))
 
+    def _shown(self) -> SpotLedger:
+        return self._world.upbit_past.account(self._world.clock.wall_ns())
+
     def _account(self, asset: str) -> dict[str, Any]:
-        balance = self._world.upbit_ledger.balance(asset)
+        balance = self._shown().balance(asset)
         return {
             "currency": asset,
             "balance": plain(balance.free),

@@ -9,7 +9,7 @@ from typing import Any
 from interlock_core.instrument import Venue
 from interlock_simvenues.market.assets import NAMES
 from interlock_simvenues.market.candles import bars
-from interlock_simvenues.market.instruments import Instrument
+from interlock_simvenues.market.instruments import Instrument, Status
 from interlock_simvenues.market.ticks import krw_tick_units
 from interlock_simvenues.units import NS_PER_MS, plain, to_decimal
 from interlock_simvenues.upbit import encode
@@ -48,7 +48,8 @@ class Quotation:
     def markets(self, params: Params) -> object:
         """Answer GET /v1/market/all."""
         details = params.get("is_details", params.get("isDetails", "false")).lower() == "true"
-        return [self._market_row(item, details=details) for item in self._markets.values()]
+        listed = [item for item in self._markets.values() if item.status is not Status.DELISTED]
+        return [self._market_row(item, details=details) for item in listed]
 
     def ticker(self, params: Params) -> object:
         """Answer GET /v1/ticker."""

@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 
 from interlock_core.instrument import Venue
+from interlock_simvenues.faults.calls import Calls, Handler
 from interlock_simvenues.upbit.auth import Authenticator, query_of_body, query_of_url
 from interlock_simvenues.upbit.errors import UpbitError
+from interlock_simvenues.upbit.faults import UpbitWords, operation
 from interlock_simvenues.upbit.limits import Limiter, header
 from interlock_simvenues.upbit.private import Trading
 from interlock_simvenues.upbit.public import Quotation
@@ -36,20 +38,30 @@ class Rest:
     """Serves `/upbit/v1`."""
 
     def __init__(
-        self, world: World, *, auth: Authenticator, limiter: Limiter, trading: Trading
+        self,
+        world: World,
+        *,
+        auth: Authenticator,
+        limiter: Limiter,
+        trading: Trading,
+        calls: Calls,
     ) -> None:
         self._world = world
+        self._calls = calls
         self._auth = auth
         self._limiter = limiter
         self._routes = _routes(Quotation(world), trading)
 
     def add_routes(self, app: web.Application) -> None:
         """Add every route, and the venue's answer for any other path."""
+        words = UpbitWords()
         for route in self._routes:
-            app.router.add_route(route.method, PREFIX + route.path, self._handler(route))
+            does = operation(route.method, route.path, private=bool(route.access))
+            handler = self._calls.around(does, words, self._handler(route))
+            app.router.add_route(route.method, PREFIX + route.path, handler)
         app.router.add_route("*", "/upbit/v1/{rest:.*}", self._unrouted)
 
-    def _handler(self, route: _Route) -> Callable[[web.Request], Any]:
+    def _handler(self, route: _Route) -> Handler:
         async def handle(request: web.Request) -> web.Response:
             headers: dict[str, str] = {}
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import WSMsgType, web
 
+from interlock_simvenues.faults.kinds import Operation
 from interlock_simvenues.outbox import Connections
 from interlock_simvenues.upbit.auth import Authenticator
 from interlock_simvenues.upbit.errors import UpbitError
@@ -38,6 +39,7 @@ class Sockets:
         return await self._connections.serve(
             request,
             opcode=WSMsgType.BINARY,
+            operation=Operation.PUBLIC,
             opened=self._public.opened,
             received=self._public.received,
             closed=self._public.closed,
@@ -52,6 +54,7 @@ class Sockets:
         return await self._connections.serve(
             request,
             opcode=WSMsgType.BINARY,
+            operation=Operation.ACCOUNT,
             opened=self._private.opened,
             received=self._private.received,
             closed=self._private.closed,

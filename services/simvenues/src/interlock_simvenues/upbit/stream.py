@@ -10,7 +10,7 @@ from typing import Any
 
 from interlock_core.instrument import Venue
 from interlock_simvenues.market.candles import bars
-from interlock_simvenues.market.instruments import Instrument
+from interlock_simvenues.market.instruments import Instrument, Status
 from interlock_simvenues.market.tape import Print
 from interlock_simvenues.outbox import Outbox
 from interlock_simvenues.units import NS_PER_MS
@@ -92,7 +92,7 @@ class PublicStream:
 
     def _send(self, key: Key, frame: bytes) -> None:
         for outbox in self._subscribers[key]:
-            outbox.send(frame)
+            outbox.send(frame, symbol=key[1])
 
     def _subscribe(
         self, client: _Client, item: Instrument, channel: Channel, request: Request
@@ -101,7 +101,7 @@ class PublicStream:
         if not channel.only_realtime:
             frame = _frame(item, key, "SNAPSHOT", self._world.clock.wall_ns())
             if frame:
-                client.outbox.send(frame)
+                client.outbox.send(frame, symbol=item.symbol)
         if not channel.only_snapshot:
             client.keys.add(key)
             self._subscribers[key].add(client.outbox)
@@ -151,8 +151,8 @@ def ticker_fields(item: Instrument, now_ns: int) -> dict[str, Any]:
             "ask_bid": "ASK" if side else "BID",
             "acc_ask_volume": item.tape.volume / 2,
             "acc_bid_volume": item.tape.volume / 2,
-            "market_state": "ACTIVE",
-            "is_trading_suspended": False,
+            "market_state": "DELISTED" if item.status is Status.DELISTED else "ACTIVE",
+            "is_trading_suspended": item.status is not Status.TRADING,
             "delisting_date": None,
             "market_warning": "NONE",
         }
@@ -164,7 +164,7 @@ def trade_fields(item: Instrument, trade: Print) -> dict[str, Any]:
     """Return a trade with the WebSocket's names."""
     row = encode.trade_row(item, trade)
     change = row["change_price"]
-    ask, bid = item.book.asks.best() or (0, 0), item.book.bids.best() or (0, 0)
+    ask, bid = item.shown.asks.best() or (0, 0), item.shown.bids.best() or (0, 0)
     return {
         "type": "trade",
         "code": item.symbol,

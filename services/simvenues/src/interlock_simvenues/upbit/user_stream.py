@@ -25,6 +25,7 @@ _STATE = {
     EventKind.TRADED: "trade",
     EventKind.CANCELED: "cancel",
     EventKind.EXPIRED: "cancel",
+    EventKind.PREVENTED: "prevented",
 }
 
 
@@ -74,9 +75,9 @@ class PrivateStream:
         for outbox, client in self._clients.items():
             if client.orders and (not client.codes or event.order.new.symbol in client.codes):
                 for row in rows:
-                    outbox.send(_frame(row, client.format))
+                    outbox.send(_frame(row, client.format), symbol=event.order.new.symbol)
             if client.assets:
-                outbox.send(_frame(asset_row, client.format))
+                outbox.send(_frame(asset_row, client.format), symbol=event.order.new.symbol)
 
     def _order_row(self, event: OrderEvent, state: str | None = None) -> dict[str, Any]:
         order, fill = event.order, event.fill if state is None else None
@@ -106,8 +107,8 @@ class PrivateStream:
             "is_maker": fill.maker if fill else None,
             "identifier": fields["identifier"],
             "smp_type": fields["smp_type"],
-            "prevented_volume": 0,
-            "prevented_locked": 0,
+            "prevented_volume": _float(fields["prevented_volume"]),
+            "prevented_locked": _float(fields["prevented_locked"]),
             "trade_timestamp": fill.time_ns // NS_PER_MS if fill else None,
             "order_timestamp": order.created_ns // NS_PER_MS,
             "timestamp": event.time_ns // NS_PER_MS,
