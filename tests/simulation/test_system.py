@@ -6,9 +6,6 @@ from tests.simulation.system import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-# What belongs to the process and the moment, not to the market and the decisions.
-OF_THE_PROCESS = ("avg_cpu_percent", "avg_memory_mb")
-
 
 def trade(tmp_path, monkeypatch, *, seconds=60.0, **environ):
     """Trade for so many virtual seconds; return exit code, KPI JSON and the venues' orders."""
@@ -38,10 +35,6 @@ def fills_of(system):
     ]
 
 
-def _decided(kpi):
-    return {name: value for name, value in kpi.items() if name not in OF_THE_PROCESS}
-
-
 def test_it_trades_and_ends_flat_with_even_books(tmp_path, monkeypatch):
     code, kpi, fills = trade(tmp_path, monkeypatch, TIME_LIMIT_S="10", BINANCE_MARKET="spot")
     assert code == 0
@@ -57,5 +50,5 @@ def test_the_seed_decides_every_fill_and_every_figure(tmp_path, monkeypatch):
     ]
     (_, first, fills), (_, second, same), (_, _, other) = runs
     assert fills == same
-    assert _decided(first) == _decided(second)
+    assert first == second
     assert fills != other

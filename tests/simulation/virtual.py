@@ -7,6 +7,7 @@ run depends on its seed alone, and takes as long as its work does.
 
 import asyncio
 import contextvars
+import gc
 import os
 import selectors
 import socket
@@ -21,6 +22,8 @@ import ccxt
 from aiohttp import web_response
 
 from interlock_core import clock as clock_module
+from interlock_engine.observe import process
+from interlock_gatekeeper import self_watch
 
 EPOCH_NS = 1_764_000_000 * 1_000_000_000
 BOOT_NS = 1_000 * 1_000_000_000
@@ -195,6 +198,10 @@ def run(main, monkeypatch):
         "rfc822_formatted_time",
         lambda: formatdate(stand_in.time_ns() / 1e9, usegmt=True),
     )
+    # One process plays all parts: what it costs says nothing of any of them.
+    monkeypatch.setattr(process, "memory_bytes", lambda: 64_000_000)
+    monkeypatch.setattr(process, "cpu_seconds", lambda: 0.0)
+    monkeypatch.setattr(self_watch, "time", types.SimpleNamespace(process_time_ns=lambda: 0))
     # A Unix socket in a TCP socket's place knows no delay to be switched off.
     monkeypatch.setattr(base_events, "_set_nodelay", lambda _sock: None)
     asyncio.set_event_loop(loop)
@@ -206,3 +213,5 @@ def run(main, monkeypatch):
         loop.run_until_complete(asyncio.sleep(0))
         asyncio.set_event_loop(None)
         loop.close()
+        # What a killed process left open is closed here, where it belongs to this test.
+        gc.collect()

@@ -64,7 +64,7 @@ async def test_the_gatekeeper_is_asked_before_every_entry_and_its_no_is_final():
 
 async def test_an_asset_that_does_not_fit_the_sessions_cap_is_not_asked_for_at_every_frame():
     world = World()
-    world.trader.notional_usd = Decimal(10)
+    world.trader.planner.notional_usd = Decimal(10)
     world.warm_up()
     for _ in range(3):
         world.step(0.0)
@@ -281,7 +281,7 @@ async def test_what_open_round_trips_may_cost_is_taken_off_first():
     world = await _entered()
     stake = world.state.position.budget.worst_usd
     world.loss_left_usd = 2 * stake
-    assert world.trader._bearable_usd() == stake
+    assert world.trader.planner.bearable_usd() == stake
 
 
 async def test_a_ledger_that_cannot_be_written_begins_nothing():

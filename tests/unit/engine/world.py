@@ -13,6 +13,7 @@ from interlock_engine.decide.exits import ExitSettings
 from interlock_engine.decide.guards import EntryGuard, GuardSettings, Health
 from interlock_engine.decide.signal import Baseline, SignalSettings
 from interlock_engine.execute.legs import Legs
+from interlock_engine.execute.planner import Planner
 from interlock_engine.execute.trader import Trader
 from interlock_engine.loop import Loop, Strategy
 from interlock_engine.observe.scoreboard import Scoreboard
@@ -71,16 +72,22 @@ class World:
         self.trader = Trader(
             self.market,
             legs=legs,
-            bounds=leg_settings().bounds(STRATEGY.exits.stop_loss_bps),
+            planner=Planner(
+                self.market,
+                bounds=leg_settings().bounds(STRATEGY.exits.stop_loss_bps),
+                guard=self.guard,
+                clock=self.clock,
+                loss_left_usd=lambda: self.loss_left_usd,
+                dust=self.score.dust,
+            ),
             permission=self.permission,
             reporter=self.score,
             guard=self.guard,
             clock=self.clock,
             cooldown_ns=10 * NS_PER_S,
-            loss_left_usd=lambda: self.loss_left_usd,
             unconfirmed=self.unconfirmed,
         )
-        self.trader.notional_usd = Decimal(250)
+        self.trader.planner.notional_usd = Decimal(250)
         self.latencies: list[int] = []
         self.loop = Loop(
             self.market,

@@ -24,6 +24,7 @@ from interlock_engine.execute.armed import ArmedQuestion
 from interlock_engine.execute.gate_client import GateClient
 from interlock_engine.execute.lease import Lease
 from interlock_engine.execute.legs import Legs
+from interlock_engine.execute.planner import Planner
 from interlock_engine.execute.reconcile import Reconciler
 from interlock_engine.execute.trader import Trader
 from interlock_engine.feed.feeds import new_state, sockets
@@ -115,16 +116,22 @@ class App:
         self._trader = Trader(
             self._market,
             legs=legs,
-            bounds=settings.legs.bounds(settings.strategy.exits.stop_loss_bps),
+            planner=Planner(
+                self._market,
+                bounds=settings.legs.bounds(settings.strategy.exits.stop_loss_bps),
+                guard=self._guard,
+                clock=clock,
+                loss_left_usd=self._loss_left_usd,
+                dust=score.dust,
+            ),
             permission=self._lease,
             reporter=score,
             guard=self._guard,
             clock=clock,
             cooldown_ns=round(settings.cooldown_s * 1e9),
-            loss_left_usd=self._loss_left_usd,
             unconfirmed=unconfirmed,
         )
-        self._trader.notional_usd = settings.order_notional_usd
+        self._trader.planner.notional_usd = settings.order_notional_usd
         self._trader.numbers = self._recovered.numbers
         self._trader.residuals += residuals(self._recovered)
         self._reconciler = Reconciler(
@@ -360,14 +367,14 @@ class App:
         await self._http.close()
 
     def _session_granted(self, granted: SessionGranted) -> None:
-        wanted, trader = self._settings.order_notional_usd, self._trader
-        trader.notional_usd = notional_within(wanted, granted.order_cap_usd)
-        if trader.notional_usd < wanted:
+        wanted, planner = self._settings.order_notional_usd, self._trader.planner
+        planner.notional_usd = notional_within(wanted, granted.order_cap_usd)
+        if planner.notional_usd < wanted:
             log.warning(
                 "order notional lowered to the session's cap",
-                extra={"wanted_usd": str(wanted), "usd": f"{trader.notional_usd:.2f}"},
+                extra={"wanted_usd": str(wanted), "usd": f"{planner.notional_usd:.2f}"},
             )
-        fits = int(granted.gross_cap_usd / (2 * CAP_ROOM * trader.notional_usd))
+        fits = int(granted.gross_cap_usd / (2 * CAP_ROOM * planner.notional_usd))
         self._guard.max_positions = min(self._settings.guards.max_positions, fits)
         self._snapshots.equity_usd = granted.gross_cap_usd
         self._loss_limit_usd = granted.loss_limit_usd

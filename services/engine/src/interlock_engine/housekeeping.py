@@ -88,7 +88,7 @@ class Housekeeping:
         health.cpu_percent = self._meter.recent_cpu_percent
         if self._ticks % (TICKS_A_SECOND * WINDOW_SECONDS) == 0:
             health.loop_p99_ms = score.loop_latency.window_p99_ms()
-        self._market.size_books(float(self._trader.notional_usd))
+        self._market.size_books(float(self._trader.planner.notional_usd))
         self._loop.watch(now_ns)
         market = self._market
         self._guard.note_engine(

@@ -71,7 +71,7 @@ class Status:
             gate_state=self._lease.gate_state,
             gate_ready=self._lease.ready,
             epoch=self._client.epoch,
-            order_notional_usd=self._trader.notional_usd,
+            order_notional_usd=self._trader.planner.notional_usd,
             guards=self._guard.holding(),
             books_at_wall_ns=self._reconciler.at_wall_ns,
             books_differ=tuple(str(d) for d in self._reconciler.differences),

@@ -14,22 +14,19 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from interlock_core.clock import NS_PER_S, Clock, rfc3339
-from interlock_core.instrument import Route
 from interlock_core.money import ZERO
 from interlock_core.reasons import ExitReason, Severity
-from interlock_engine.account.leg import LEGS
-from interlock_engine.account.pnl import Fill, Fx, Touch, dust_fill
+from interlock_engine.account.pnl import Touch
 from interlock_engine.account.position import Phase, Position
 from interlock_engine.account.round_trip import RoundTrip, finish
 from interlock_engine.book.market import Market
 from interlock_engine.book.route import RouteState
-from interlock_engine.decide.budget import Bounds, Budget, LegPlan, price
 from interlock_engine.decide.exits import Held
 from interlock_engine.decide.guards import EntryGuard
 from interlock_engine.decide.signal import Signal
-from interlock_engine.decide.sizing import quantity
 from interlock_engine.execute.legs import CARRY_USD, Legs
 from interlock_engine.execute.order import Order
+from interlock_engine.execute.planner import Planner
 from interlock_engine.execute.residual import Residual, held_now
 
 log = logging.getLogger(__name__)
@@ -51,9 +48,7 @@ class Permission(Protocol):
 
 
 class Reporter(Protocol):
-    """Who is told what became of positions, and keeps it; `dust` is what they left, by key."""
-
-    dust: dict[str, Decimal]
+    """Who is told what became of positions, and keeps it."""
 
     def alert(self, severity: Severity, event: str, **details: object) -> None:
         """Raise an alert."""
@@ -88,8 +83,7 @@ class Trader:
     """Runs at most one task a route; everything it starts is awaited at the end.
 
     A position whose number is `unconfirmed` may not be ours any more: it is left alone until the
-    books were compared. `loss_left_usd` says what the session may still lose; the budgets of open
-    round trips are taken off it before a new one is priced against the rest.
+    books were compared.
     """
 
     def __init__(
@@ -97,29 +91,26 @@ class Trader:
         market: Market,
         *,
         legs: Legs,
-        bounds: Bounds,
+        planner: Planner,
         permission: Permission,
         reporter: Reporter,
         guard: EntryGuard,
         clock: Clock,
         cooldown_ns: int,
-        loss_left_usd: Callable[[], Decimal],
         unconfirmed: AbstractSet[int],
     ) -> None:
         self._market = market
         self._legs = legs
-        self._bounds = bounds
+        self.planner = planner
         self._permission = permission
         self._reporter = reporter
         self._guard = guard
         self._clock = clock
         self._cooldown_ns = cooldown_ns
-        self._loss_left_usd = loss_left_usd
         self._unconfirmed = unconfirmed
         self._tasks: set[asyncio.Task[None]] = set()
         self._doubtful: dict[int, list[Order]] = {}
         self.numbers = 0
-        self.notional_usd = Decimal(0)
         self.residuals: list[Residual] = []
 
     def enter(self, state: RouteState, still_wanted: Callable[[], Signal | None]) -> None:
@@ -180,70 +171,18 @@ class Trader:
         wish = still_wanted() if allowed else None
         if wish is None:
             return
-        position = self._plan(state, wish)
+        position = self.planner.plan(state, wish, self.numbers + 1)
         if position is None:
             # The session's caps may be below what this asset's lots and minimums need.
             state.cooldown_until_ns = self._clock.boot_ns() + self._cooldown_ns
             return
+        self.numbers += 1
         state.position = position
         if await self._reporter.opened(position):
             await self._legs.enter(position)
             self._after_entry(state, position)
         else:
             state.position = None
-
-    def _plan(self, state: RouteState, wish: Signal) -> Position | None:
-        """Return the sized and priced round trip, or None where it does not fit."""
-        sized = quantity(
-            self.notional_usd,
-            state.route.upbit,
-            state.route.binance,
-            upbit_krw=Decimal(repr(state.upbit.ask)),
-            binance_usdt=Decimal(repr(state.binance.ask)),
-        )
-        if sized is None:
-            return None
-        spread_bps = state.premium.cost if state.premium is not None else 0.0
-        touches, fx = self._market.marks(state), self._market.fx()
-        if touches is None or fx is None:
-            return None
-        position = Position(
-            number=self.numbers + 1,
-            route=state.route,
-            direction=wish.direction,
-            quantity=sized,
-            budget=Budget({}, {}, self._bounds.legging_ns, ZERO),
-            edge_bps=wish.edge_bps,
-            cost_bps=spread_bps + state.fees.round_trip_bps,
-            opened_wall_ns=self._clock.wall_ns(),
-            opened_boot_ns=self._clock.boot_ns(),
-            carried=self._dust(state.route, touches, fx),
-        )
-        plans = {
-            leg: LegPlan(position.instrument(leg), position.entry_side(leg), touches[leg])
-            for leg in LEGS
-        }
-        position.budget = price(plans, sized, fx, self._bounds)
-        exceeded = position.budget.worst_usd > self._bearable_usd()
-        self._guard.note_budget(state.route.asset, exceeded=exceeded)
-        if exceeded:
-            return None
-        self.numbers += 1
-        return position
-
-    def _dust(self, route: Route, touches: dict[str, Touch], fx: Fx) -> tuple[Fill, ...]:
-        """Return what earlier round trips left of both instruments, at its worth now."""
-        instruments = dict(zip(LEGS, (route.upbit, route.binance), strict=True))
-        return tuple(
-            dust_fill(leg, instrument, dust, touches[leg], fx)
-            for leg, instrument in instruments.items()
-            if (dust := self._reporter.dust.get(instrument.key, ZERO))
-        )
-
-    def _bearable_usd(self) -> Decimal:
-        positions = (s.position for s in self._market.open_positions())
-        at_stake = sum((p.budget.worst_usd for p in positions if p is not None), ZERO)
-        return self._loss_left_usd() - at_stake
 
     def _after_entry(self, state: RouteState, position: Position) -> None:
         if position.phase is Phase.DONE:
