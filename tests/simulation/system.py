@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import tempfile
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from interlock_gatekeeper.app import App as Gatekeeper
 from interlock_gatekeeper.settings import read_settings as gate_settings
 from interlock_gatekeeper.vault import open_vault
 from interlock_simvenues.app import running as simvenues
+from interlock_simvenues.faults.rule import parse as rule_of
 from interlock_simvenues.settings import read as sim_settings
 
 ENGINE, GATEKEEPER, VENUES = "engine", "gatekeeper", "venues"
@@ -72,12 +74,16 @@ class System:
 
     async def start(self):
         """Start everything; return once the engine's session is open."""
-        with self._as(VENUES):
-            self.tasks[VENUES] = asyncio.ensure_future(self._run_venues())
-        await self.until(lambda: self.simulator is not None, "venues")
+        await self.start_venues()
         self.start_gatekeeper()
         self.start_engine()
         await self.until(self.is_trading, "trading")
+
+    async def start_venues(self):
+        """Start the venues; return once they listen."""
+        with self._as(VENUES):
+            self.tasks[VENUES] = asyncio.ensure_future(self._run_venues())
+        await self.until(lambda: self.simulator is not None, "venues")
 
     async def _run_venues(self):
         async with simvenues(sim_settings(self.environ)) as (simulator, _port):
@@ -187,6 +193,30 @@ class System:
         self.tasks[VENUES].cancel()
         await asyncio.gather(self.tasks[VENUES], return_exceptions=True)
         self.sockets.cleanup()
+
+    def misbehave(self, *rules):
+        """Load rules into the simulated venues."""
+        self.world.faults.add([rule_of(rule) for rule in rules], self.world.clock.wall_ns())
+
+    async def settle(self):
+        """Let nothing new begin, close what is open, and return once no order is on its way."""
+        self.engine._guard.health.stopping = True
+        for state in self.engine._market.open_positions():
+            if state.held is not None:
+                state.held = replace(state.held, opened_ns=0)
+        await self.until(self._is_quiet, "everything closed", 600.0)
+
+    def go_on(self):
+        """Let new round trips begin again."""
+        self.engine._guard.health.stopping = False
+
+    def _is_quiet(self):
+        """Say whether nothing is open and every order has ended, in all books."""
+        engine, state = self.engine, self.gatekeeper._state
+        if not engine._market.routes or engine._market.open_positions() or state.open_orders:
+            return False
+        busy = any(route.busy for route in engine._market.routes.values())
+        return not busy and engine._reconciler.compared and not engine._score.in_doubt
 
     @property
     def world(self):

@@ -13,8 +13,6 @@ from tests.simulation import equation, virtual
 from tests.simulation.crashes import STEPS, Steps
 from tests.simulation.system import ENGINE, System
 
-from interlock_simvenues.market import assets
-
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(900),
@@ -32,33 +30,6 @@ SETTINGS = {
     "COOLDOWN_S": "1",
 }
 CASES = [(owner, step) for owner, steps in STEPS.items() for step in steps]
-
-
-@pytest.fixture
-def few_assets(monkeypatch):
-    """Leave the venues twelve assets: each costs time at each step of the market."""
-    few = " ".join(assets._KRW_PRICES.split()[:24])
-    monkeypatch.setattr(assets, "_KRW_PRICES", few)
-    monkeypatch.setattr(assets, "_THOUSANDS", "")
-
-
-async def settle(system):
-    """Let nothing new begin, close what is open, and return once no order is on its way."""
-    system.engine._guard.max_positions = 0
-    for state in system.engine._market.open_positions():
-        state.held = state.held and type(state.held)(
-            state.held.direction, state.held.entry_premium_bps, 0, state.held.cost_bps
-        )
-    await system.until(lambda: is_quiet(system), "everything closed", 240.0)
-
-
-def is_quiet(system):
-    """Say whether nothing is open and every order has ended, in all books."""
-    engine, state = system.engine, system.gatekeeper._state
-    if not engine._market.routes or engine._market.open_positions() or state.open_orders:
-        return False
-    busy = any(route.busy for route in engine._market.routes.values())
-    return not busy and engine._reconciler.compared and not engine._score.in_doubt
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -80,9 +51,9 @@ def test_killed_at_every_step_the_books_stay_even(seed, tmp_path, monkeypatch, f
             await system.until(lambda: steps.is_done, f"{case}: the step", 120.0)
             await system.restart(owner)
             await system.until(system.is_trading, f"{case}: trading again", 60.0)
-            await settle(system)
+            await system.settle()
             equation.check(system, start)
-            system.engine._guard.max_positions = int(SETTINGS["MAX_POSITIONS"])
+            system.go_on()
         resumed = system.engine._score.resumed
         assert resumed == sum(owner == ENGINE for owner, _ in cases)
         assert not system.engine._reconciler.differences
