@@ -10,12 +10,21 @@ ZERO = Decimal(0)
 
 
 def flows(orders):
-    """Return what fills did to each balance, fees included, by venue and asset."""
+    """Return what fills did to each balance, fees included, by venue and asset.
+
+    For perpetuals: to each position by symbol, and to the wallet.
+    """
     found = Counter()
     for venue, order in orders:
         upbit = venue.value == "UPBIT"
         quote = "KRW" if upbit else "USDT"
         symbol = order.new.symbol
+        if venue.value == "BINANCE_PERP":
+            for fill in order.fills:
+                sign = 1 if fill.side == "buy" else -1
+                found[venue.value, symbol] += sign * fill.quantity
+                found[venue.value, "USDT"] += fill.realized - fill.fee
+            continue
         base = symbol.removeprefix("KRW-") if upbit else symbol.removesuffix("USDT")
         for fill in order.fills:
             sign = 1 if fill.side == "buy" else -1

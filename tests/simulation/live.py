@@ -8,6 +8,7 @@ from tests.integration.simvenues.sim_server import BINANCE_KEYS, UPBIT_KEYS
 from tests.simulation.system import GATEKEEPER
 
 from interlock_core.clock import SystemClock, rfc3339
+from interlock_core.instrument import Venue
 from interlock_gatekeeper import operator_api
 
 KEYS = dict(
@@ -43,6 +44,10 @@ async def _post(system, path, body):
 async def arm(system):
     """Do what an operator does before the first dollars, and arm stage `smoke` with 50 USD."""
     attest(system.environ)
+    account = system.world.perp_account
+    for item in system.world.instruments.of(Venue.BINANCE_PERP).values():
+        config = account.config(item.symbol)
+        config.isolated, config.leverage = True, 1
     # No PostgreSQL takes part here: what its mirror would say is said in its place.
     anchoring = asyncio.ensure_future(_anchor(system))
     system.tasks["anchor"] = anchoring
@@ -50,7 +55,7 @@ async def arm(system):
     assert (await _post(system, operator_api.PATH_DRILL, report))[0] == 200
     health = system.gatekeeper.health
     try:
-        await system.until(lambda: health().ready_answer()[0] == 200, "ready to be armed", 20.0)
+        await system.until(lambda: health().ready_answer()[0] == 200, "ready to be armed", 60.0)
     except AssertionError:
         raise AssertionError(health().ready_answer()) from None
     facts = {

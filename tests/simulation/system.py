@@ -233,7 +233,7 @@ class System:
         return json.loads((Path(self.environ["RUNS_DIR"]) / SESSION / "kpi.json").read_text())
 
     def balances(self):
-        """Return what the accounts hold, by venue and asset."""
+        """Return what the accounts hold by venue and asset; perpetual positions by symbol."""
         world = self.world
         ledgers = {"UPBIT": world.upbit_ledger, "BINANCE": world.spot_ledger}
         found = {
@@ -241,4 +241,8 @@ class System:
             for venue, ledger in ledgers.items()
             for asset, held in ledger.balances.items()
         }
+        perp = world.perp_account
+        found["BINANCE_PERP", "USDT"] = perp.wallet
+        for position in perp.positions.values():
+            found["BINANCE_PERP", position.symbol] = position.amount
         return {key: held for key, held in found.items() if held != Decimal(0)}
