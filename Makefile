@@ -99,6 +99,12 @@ coverage: $(READY) ## every branch of what decides is taken by a unit test
 lifecycle: $(READY) ## other lives of the gatekeeper under its invariants, at random: EXAMPLES=20000
 	LIFECYCLE_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTEST) tests/unit/gatekeeper/test_lifecycle.py
 
+crashes: $(READY) ## kill engine and gatekeeper at each step of an order's life, then check the books: SEEDS=9
+	CRASH_SEEDS=$(or $(SEEDS),9) $(PYTEST) tests/simulation/test_crashes.py
+
+faulty: $(READY) ## trade while one venue call in ten goes wrong: it must end flat: TRIPS=1000
+	FAULTY_TRIPS=$(or $(TRIPS),1000) $(PYTEST) tests/simulation/test_faulty.py
+
 model: ## check the design's model with Spin: LONG=1 searches the large configurations too
 	model/run $(if $(LONG),--long)
 
@@ -146,5 +152,5 @@ clean: ## remove caches; keeps .venv, runs and var
 	find libs services tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help setup paper test fuzz status preflight arm disarm kill reset flatten drill renew up down logs container fmt lint \
-	types imports arch unit coverage lifecycle model mutants integration stack browser bench-gatekeeper docs-check safety-tables env-example \
+	types imports arch unit coverage lifecycle crashes faulty model mutants integration stack browser bench-gatekeeper docs-check safety-tables fault-tables env-example \
 	locks changelog clean
