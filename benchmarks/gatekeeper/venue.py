@@ -256,6 +256,7 @@ def _perp_filled(taken: Taken) -> dict[str, Any]:
 
 def _perp_fill(taken: Taken) -> dict[str, str]:
     return {
+        "orderId": str(taken.number),
         "qty": str(taken.quantity),
         "price": str(taken.price),
         "commission": "0.001",

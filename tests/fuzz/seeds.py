@@ -10,7 +10,7 @@ from interlock_core.wire.attestation import seal
 from interlock_gatekeeper.journal import GENESIS, chain
 
 ORDER = {"orderId": 7, "executedQty": "1", "status": "FILLED", "uuid": "u", "state": "done"}
-TRADE = {"qty": "1", "price": "2", "commission": "0.1", "commissionAsset": "USDT"}
+TRADE = {"orderId": 7, "qty": "1", "price": "2", "commission": "0.1", "commissionAsset": "USDT"}
 LINE = {"seq": 1, "prev": GENESIS, "type": "KILL", "data": {"cause": "x"}}
 SEEDS = {
     "intent": (strict.encode(INTENT),),

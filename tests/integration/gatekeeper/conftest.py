@@ -69,8 +69,9 @@ def open_for_business(venue):
     venue.script["GET /fapi/v1/exchangeInfo"].append(says(EXCHANGE_INFO))
     venue.script["GET /fapi/v1/ticker/bookTicker"].append(says(TICKERS))
     venue.script[POST].append(says({"orderId": 7, "executedQty": "0.001", "status": "FILLED"}))
-    fill = {"qty": "0.001", "price": "9999", "commission": "0.005", "commissionAsset": "USDT"}
-    venue.script[FILLS].append(says([fill]))
+    fill = {"orderId": 7, "qty": "0.001", "price": "9999"}
+    fee = {"commission": "0.005", "commissionAsset": "USDT"}
+    venue.script[FILLS].append(says([{**fill, **fee}]))
     open_accounts(venue)
 
 

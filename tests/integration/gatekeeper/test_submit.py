@@ -31,7 +31,15 @@ pytestmark = pytest.mark.integration
 POST, QUERY, FILLS = "POST /fapi/v1/order", "GET /fapi/v1/order", "GET /fapi/v1/userTrades"
 ENDED = {"orderId": 7, "executedQty": "0.001", "status": "FILLED"}
 NOTHING = {"orderId": 7, "executedQty": "0", "status": "EXPIRED"}
-FILL = [{"qty": "0.001", "price": "9999", "commission": "0.005", "commissionAsset": "USDT"}]
+FILL = [
+    {
+        "orderId": 7,
+        "qty": "0.001",
+        "price": "9999",
+        "commission": "0.005",
+        "commissionAsset": "USDT",
+    }
+]
 ABSENT = {"code": -2013, "msg": "Order does not exist."}
 
 
@@ -324,3 +332,15 @@ async def test_a_leg_left_open_is_closed_and_the_session_killed(tmp_path, venue)
         assert venue.count(POST) == 2
         await bench.gateway.tick()
     assert venue.count(POST) == 2
+
+
+async def test_more_filled_than_ordered_is_never_settled(tmp_path, venue):
+    """Whatever the answer is about, it is not what was sent: a person has to look."""
+    venue.script[POST].append(says({**ENDED, "executedQty": "0.002"}))
+    venue.script[QUERY].append(says({**ENDED, "executedQty": "0.002"}))
+    venue.script[FILLS].clear()
+    venue.script[FILLS].append(says([{**FILL[0], "qty": "0.002"}]))
+    async with desk(tmp_path, venue.url) as bench:
+        assert await bench.gateway.order(bench.intent()) is None
+        assert [order.unknown for order in bench.state.open_orders.values()] == [True]
+        assert bench.state.positions == {}

@@ -157,6 +157,10 @@ class Submitter:
 
     async def _with_fills(self, order: OpenOrder, ended: Ended) -> Ended | None:
         """Return the ended order with price and fee, or None where they are not known yet."""
+        if ended.filled_quantity > order.intent.quantity:
+            # Whatever this is about, it is not what was sent.
+            log.critical("more filled than ordered", extra=_named(order, ended.filled_quantity))
+            return None
         if ended.filled_quantity == ZERO:
             return ended
         request = self._adapter.fills_request(order, ended.venue_order_id)

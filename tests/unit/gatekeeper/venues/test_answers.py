@@ -13,7 +13,7 @@ BINANCE = [SPOT, PERP]
 ZERO = Decimal(0)
 LONG = "".join(chr(ord("a") + index % 26) for index in range(300))
 ENDED = Ended("7", Decimal("0.3"), ZERO, ZERO, None)
-FILL = {"qty": "0.3", "price": "10", "commission": "0.01", "commissionAsset": "USDT"}
+FILL = {"orderId": 7, "qty": "0.3", "price": "10", "commission": "0.01", "commissionAsset": "USDT"}
 
 
 def state(status, executed="0.1"):

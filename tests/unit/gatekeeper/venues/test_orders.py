@@ -55,8 +55,11 @@ def test_binance_price_and_fee_come_from_fills_that_add_up():
     ended = PERP.read_order(answer(200, {"orderId": 7, "executedQty": "0.3", "status": "EXPIRED"}))
     assert ended == Ended("7", Decimal("0.3"), Decimal(0), Decimal(0), None)
     fills = [
-        {"qty": "0.1", "price": "10", "commission": "0.01", "commissionAsset": "USDT"},
-        {"qty": "0.2", "price": "13", "commission": "0.02", "commissionAsset": "USDT"},
+        {"orderId": 7, "commissionAsset": "USDT", **row}
+        for row in (
+            {"qty": "0.1", "price": "10", "commission": "0.01"},
+            {"qty": "0.2", "price": "13", "commission": "0.02"},
+        )
     ]
     assert PERP.read_fills(ended, answer(200, fills)) == Ended(
         "7", Decimal("0.3"), Decimal(12), Decimal("0.03"), "USDT"
@@ -64,8 +67,27 @@ def test_binance_price_and_fee_come_from_fills_that_add_up():
     assert isinstance(PERP.read_fills(ended, answer(200, fills[:1])), Ambiguous)
     mixed = [fills[0], {**fills[1], "commissionAsset": "BNB"}]
     assert isinstance(PERP.read_fills(ended, answer(200, mixed)), Ambiguous)
+    another = [fills[0], {**fills[1], "orderId": 8}]
+    assert isinstance(PERP.read_fills(ended, answer(200, another)), Ambiguous)
     assert isinstance(PERP.read_fills(ended, answer(500, fills)), Ambiguous)
     assert isinstance(PERP.read_fills(ended, answer(200, {})), Ambiguous)
+
+
+@pytest.mark.parametrize(
+    ("status", "ordered", "executed", "proven"),
+    [
+        ("FILLED", "0.3", "0.3", True),
+        ("FILLED", "0.3", "0.2", False),
+        ("FILLED", "0.3", "0.4", False),
+        ("EXPIRED", "0.3", "0.2", True),
+        ("EXPIRED", "0.3", "0.4", False),
+    ],
+)
+def test_an_end_that_contradicts_what_was_ordered_proves_nothing(status, ordered, executed, proven):
+    """Filled is all of it, and no end is more than all of it."""
+    body = {"orderId": 7, "origQty": ordered, "executedQty": executed, "status": status}
+    for reading in (PERP.read_order(answer(200, body)), SPOT.read_query(answer(200, body))):
+        assert isinstance(reading, Ended if proven else Ambiguous)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ def read_fills(ended: Ended, answer: Answer) -> Ended | Ambiguous:
     """Return the ended order with price and fee, once its fills add up to what it filled."""
     try:
         trades = parse.rows(parse.answered(answer))
+        if any(parse.text(row, "orderId") != ended.venue_order_id for row in trades):
+            return Ambiguous("a fill of another order")
         if sum((parse.amount(row, "qty") for row in trades), ZERO) != ended.filled_quantity:
             return Ambiguous("the fills do not add up yet")
         quote = sum((parse.amount(r, "qty") * parse.amount(r, "price") for r in trades), ZERO)
@@ -109,6 +111,9 @@ def _read_state(body: dict[str, Any], client_order_id: str | None) -> Ended | Ac
         raise ValueError(f"expected a known status, was {status[:40]}")
     if status == FILLED and filled == ZERO:
         raise ValueError("expected a filled order to have filled something")
+    ordered = parse.amount(body, "origQty") if "origQty" in body else filled
+    if filled > ordered or (status == FILLED and filled != ordered):
+        raise ValueError("expected a filled order to have filled what was ordered")
     # Price and fee come from the fills: the venue dropped avgPrice from these answers.
     return Ended(order_id, filled, ZERO, ZERO, None)
 
