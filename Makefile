@@ -47,6 +47,9 @@ kill: $(READY) ## stop every new order now; stays until a reset
 reset: $(READY) ## clear the kill latch; never arms: CAUSE=... RESIDUAL=hash, or asked for
 	$(BIN)/interlock reset $(if $(CAUSE),--cause "$(CAUSE)") $(if $(RESIDUAL),--residual $(RESIDUAL))
 
+reconcile: $(READY) ## our books beside the venues' accounts, read now
+	$(BIN)/interlock reconcile
+
 flatten: $(READY) ## close what a halt left, by orders that only reduce: RESIDUAL=hash
 	$(BIN)/interlock flatten --residual "$(RESIDUAL)"
 
@@ -151,6 +154,6 @@ clean: ## remove caches; keeps .venv, runs and var
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find libs services tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup paper test fuzz status preflight arm disarm kill reset flatten drill renew up down logs container fmt lint \
+.PHONY: help setup paper test fuzz status preflight arm disarm kill reset reconcile flatten drill renew up down logs container fmt lint \
 	types imports arch unit coverage lifecycle crashes faulty model mutants integration stack browser bench-gatekeeper docs-check safety-tables fault-tables env-example \
 	locks changelog clean

@@ -18,6 +18,7 @@ from tests.integration.gatekeeper.conftest import (
     gatekeeper,
     live_environment,
     ready_to_arm,
+    says,
     until_flat,
 )
 from tests.integration.gatekeeper.test_mirror import migrated  # noqa: F401 - a fixture
@@ -331,3 +332,26 @@ async def test_the_engine_is_told_our_books_and_only_the_engine(paper, venue):
     # A MAC under another path or an old sequence is refused here as everywhere.
     bound = await paper.engine.call("GET", gate.PATH_SESSION, bound={"path": gate.PATH_HEARTBEAT})
     assert bound.status_code == 403
+
+
+async def test_an_operator_sees_both_books_side_by_side(paper, venue):
+    """Exit code 0 while they agree, 1 for an order that is not ours, 3 where nothing is read."""
+    await paper.engine.open()
+    assert (await paper.engine.order()).json()["outcome"] == "filled"
+    wallet = {"asset": "USDT", "walletBalance": "100000", "availableBalance": "100000"}
+    # What somebody else traded on the account, and what only we did.
+    for held, differs in (("0.005", True), ("0.001", False)):
+        position = {"symbol": "BTCUSDT", "positionAmt": held, "positionSide": "BOTH"}
+        account = {"assets": [wallet], "positions": [position]}
+        venue.script["GET /fapi/v3/account"].clear()
+        venue.script["GET /fapi/v3/account"].append(says(account))
+        code, output = await paper.ctl("reconcile")
+        assert f"position {PERP_BTC}" in output
+        assert (code, "DIFFERS" in output) == (int(differs), differs), output
+    report = json.loads((await paper.ctl("reconcile", "--json"))[1])
+    (row,) = [r for r in report["venues"]["BINANCE_PERP"] if r["what"] == f"position {PERP_BTC}"]
+    assert (row["ours"], row["theirs"], row["verdict"]) == ("0.001", "0.001", "ok")
+    venue.script["GET /upbit/v1/accounts"].clear()
+    venue.script["GET /upbit/v1/accounts"].append((500, b""))
+    code, output = await paper.ctl("reconcile")
+    assert (code, "could not be read" in output) == (3, True)

@@ -1,5 +1,6 @@
 """The gatekeeper's own books: round trips, profit, gaps and balances from its fills alone."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -346,3 +347,55 @@ def test_what_was_sent_is_remembered_for_a_minute(desk):
         sent.append(order.intent.intent_id)
         assert [s.intent.intent_id for s in desk.state.ledger.sent] == sent[-2:]
         desk.later(30)
+
+
+def foreign(name="gk-not-ours"):
+    return Resting(name, "v1", UPBIT_BTC, Side.BUY, Decimal(1), Decimal(0))
+
+
+def test_side_by_side_shows_everything_and_names_what_differs(desk):
+    """Balances with our fills, and an order that nobody here sent."""
+    trip = Trip(desk)
+    trip.fill("a", Side.BUY, fee="7")
+    trip.fill("b", Side.SELL)
+    now = balances({"KRW": Decimal(10**6 - 14_007), "BTC": Decimal("1.101"), "ETH": Decimal(0)})
+    rows = recon.side_by_side(desk.state, Venue.UPBIT, balances(BASE), now, [foreign()])
+    assert [(row.what, row.verdict) for row in rows] == [
+        ("balance BTC", "DIFFERS"),
+        ("balance ETH", "ok"),
+        ("balance KRW", "ok"),
+        ("open order gk-not-ours", "DIFFERS"),
+    ]
+    assert (rows[0].ours, rows[0].theirs) == ("1.001", "1.101")
+    assert (rows[3].ours, rows[3].theirs) == (None, f"buy {UPBIT_BTC}")
+    short = balances(positions={PERP_BTC: Decimal("-0.001")})
+    (row,) = recon.side_by_side(desk.state, Venue.BINANCE_PERP, balances(), short, [])
+    assert (row.what, row.verdict) == (f"position {PERP_BTC}", "ok")
+
+
+def test_without_a_session_positions_are_the_journals_and_balances_are_only_shown(desk):
+    """What was there before nobody counted is not called equal."""
+    trip = Trip(desk)
+    trip.fill("a", Side.BUY)
+    trip.fill("b", Side.SELL)
+    (row,) = recon.side_by_side(desk.state, Venue.UPBIT, None, balances({"KRW": Decimal(5)}), [])
+    assert (row.what, row.ours, row.theirs, row.verdict) == (
+        "balance KRW",
+        None,
+        "5",
+        "not compared",
+    )
+    for held, verdict in (("-0.001", "ok"), ("0", "DIFFERS")):
+        seen = balances(positions={PERP_BTC: Decimal(held)})
+        (row,) = recon.side_by_side(desk.state, Venue.BINANCE_PERP, None, seen, [])
+        assert (row.ours, row.verdict) == ("-0.001", verdict)
+
+
+def test_an_order_of_ours_that_is_open_is_no_difference(desk):
+    decision = desk.machine.order(desk.intent("intent-0001"), desk.now)
+    mine = foreign(decision.order.client_order_id)
+    (row,) = recon.side_by_side(desk.state, Venue.UPBIT, None, balances(), [mine])
+    assert (row.verdict, row.ours) == ("ok", row.theirs)
+    nameless = replace(mine, client_order_id=None)
+    (row,) = recon.side_by_side(desk.state, Venue.UPBIT, None, balances(), [nameless])
+    assert (row.what, row.verdict) == ("open order v1", "DIFFERS")

@@ -23,7 +23,7 @@ def test_every_route_is_described():
     """A new route is a new entry: otherwise nothing would test it."""
     engine = EngineApi(None, None, Metrics("paper", "paper"), engine_uid=1).app()
     assert routes(engine) == {(o.method.value, o.path) for o in openapi.ENGINE}
-    operator = OperatorApi(None, lambda: None).app()
+    operator = OperatorApi(None, None, lambda: None).app()
     assert routes(operator) == {(o.method.value, o.path) for o in openapi.OPERATOR}
 
 

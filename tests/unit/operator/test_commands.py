@@ -126,7 +126,7 @@ def test_every_service_gets_its_own_database_role(tmp_path, operator_settings):
 
 
 def test_the_engine_waits_for_the_preflight_and_alone_ends_the_session(tmp_path, operator_settings):
-    """Only the gatekeeper restarts; only the engine's end is the session's end."""
+    """What trades is started again; only the engine's own end is the session's end."""
     made = services(
         layout(tmp_path),
         UpOptions(None, "top20", None),
@@ -137,7 +137,7 @@ def test_the_engine_waits_for_the_preflight_and_alone_ends_the_session(tmp_path,
     by_name = {service.name: service for service in made}
     assert by_name["engine"].after == ("preflight",)
     assert set(by_name["preflight"].after) == {"gatekeeper", "migrate", "simvenues"}
-    assert [service.name for service in made if service.restarts] == ["gatekeeper"]
+    assert [service.name for service in made if service.restarts] == ["gatekeeper", "engine"]
     assert [service.name for service in made if service.main] == ["engine"]
 
 

@@ -21,6 +21,7 @@ from interlock_gatekeeper.budget import asset_of
 from interlock_gatekeeper.calls import CallError, Calls
 from interlock_gatekeeper.machine import Machine
 from interlock_gatekeeper.metrics import Metrics
+from interlock_gatekeeper.recon import Row
 from interlock_gatekeeper.records import Kind
 from interlock_gatekeeper.seen import Balances, Mismatch
 from interlock_gatekeeper.state import Session
@@ -148,6 +149,21 @@ class Accounts:
                 found += calls.adapter.read_open_orders(answer)
                 request, page = calls.adapter.next_open_orders_request(answer, page), page + 1
         return tuple(found)
+
+    async def side_by_side(self) -> dict[str, list[Row] | None]:
+        """Return our books beside each venue's account, read now; None where it could not be."""
+        state, found = self._machine.state, dict[str, list[Row] | None]()
+        for calls in self._calls:
+            venue, reading = calls.adapter.venue, await self._read_quietly(calls)
+            session = state.session
+            current = session is not None and session.epoch == self._baseline_epoch
+            baseline = self._baseline.get(venue) if current else None
+            found[venue] = None
+            if reading is not None:
+                found[venue] = recon.side_by_side(
+                    state, venue, baseline, reading.balances, reading.resting
+                )
+        return found
 
     def begin(self, session: Session) -> None:
         """Take what was last read as the books' start for a new session."""

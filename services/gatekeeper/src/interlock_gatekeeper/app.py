@@ -270,7 +270,7 @@ class App:
                 unix_socket(settings.gate_socket, ENGINE_SOCKET_MODE, settings.gate_socket_gid),
             ),
             (
-                server(OperatorApi(gateway, health).app(), peers=True),
+                server(OperatorApi(gateway, self._accounts, health).app(), peers=True),
                 unix_socket(settings.operator_socket, OPERATOR_SOCKET_MODE),
             ),
             (

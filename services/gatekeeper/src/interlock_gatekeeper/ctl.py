@@ -17,7 +17,7 @@ import psycopg
 
 from interlock_core.common_settings import POSTGRES_DSN, SHARED
 from interlock_core.settings import ConfigError, Setting, environment, load, path, text
-from interlock_gatekeeper import audit, journal, operator_api
+from interlock_gatekeeper import audit, journal, operator_api, recon
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NOT_ARMED, EXIT_KILLED = 0, 1, 2, 3, 4
 TIMEOUT_S = 10
@@ -81,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     state = commands.add_parser("state", help="show the state; exit code 3 not armed, 4 killed")
     state.add_argument("--json", action="store_true", help="the full report as JSON")
     state.set_defaults(run=_state)
+    reconcile = commands.add_parser(
+        "reconcile",
+        help="our books beside the venues' accounts; exit code 1 where they differ, 3 unread",
+    )
+    reconcile.add_argument("--json", action="store_true", help="every row as JSON")
+    reconcile.set_defaults(run=_reconcile)
     arm = commands.add_parser(
         "arm",
         help="arm live trading for one session",
@@ -139,6 +145,36 @@ def _state(values: Mapping[str, Any], arguments: argparse.Namespace) -> int:
     if report["state"] == "KILLED":
         return EXIT_KILLED
     return EXIT_OK if report["armed"] else EXIT_NOT_ARMED
+
+
+def _reconcile(values: Mapping[str, Any], arguments: argparse.Namespace) -> int:
+    status, report = _call(values, "GET", operator_api.PATH_RECONCILE)
+    if status != HTTP_OK:
+        return _refused(report)
+    print(json.dumps(report, indent=2) if arguments.json else _table(report))  # noqa: T201
+    venues = report["venues"].values()
+    if any(row["verdict"] == recon.DIFFERS for rows in venues for row in rows or ()):
+        return EXIT_FAILED
+    unread = any(rows is None for rows in venues)
+    return EXIT_NOT_ARMED if unread or report["in_doubt"] else EXIT_OK
+
+
+def _table(report: Mapping[str, Any]) -> str:
+    """Return the rows as a table: what, ours, theirs, verdict."""
+    lines = [("venue", "what", "ours", "venue has", "verdict")]
+    for venue, rows in report["venues"].items():
+        if rows is None:
+            lines.append((venue, "account", "-", "-", "could not be read"))
+        lines += [
+            (venue, r["what"], r["ours"] or "-", r["theirs"] or "-", r["verdict"])
+            for r in rows or ()
+        ]
+    lines += [("", f"order {name}", "-", "-", "in doubt") for name in report["in_doubt"]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def _arm(_values: Mapping[str, Any], arguments: argparse.Namespace) -> int:

@@ -75,6 +75,7 @@ OPERATOR = (
     Operation(HTTPMethod.POST, operator_api.PATH_FLATTEN, OperatorFlatten, {_OK: dict}),
     Operation(HTTPMethod.POST, operator_api.PATH_APPROVE, OperatorApproval, {_OK: dict}),
     Operation(HTTPMethod.POST, operator_api.PATH_DRILL, DrillReport, {_OK: dict}),
+    Operation(HTTPMethod.GET, operator_api.PATH_RECONCILE, None, {_OK: dict}),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.routing import Route
 from interlock_core.arming import ArmRequest
 from interlock_core.wire import strict
 from interlock_core.wire.strict import SchemaError
+from interlock_gatekeeper.accounts import Accounts
 from interlock_gatekeeper.arms import Operator
 from interlock_gatekeeper.auth import Peer
 from interlock_gatekeeper.gateway import Gateway
@@ -31,6 +32,7 @@ PATH_RENEW = "/v1/renew"
 PATH_FLATTEN = "/v1/flatten"
 PATH_APPROVE = "/v1/approve"
 PATH_DRILL = "/v1/drill"
+PATH_RECONCILE = "/v1/reconcile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,9 @@ class DrillReport:
 class OperatorApi:
     """Handlers of the operator's socket."""
 
-    def __init__(self, gateway: Gateway, health: Callable[[], Health]) -> None:
+    def __init__(self, gateway: Gateway, accounts: Accounts, health: Callable[[], Health]) -> None:
         self._gateway = gateway
+        self._accounts = accounts
         self._health = health
 
     def app(self) -> Starlette:
@@ -103,6 +106,7 @@ class OperatorApi:
                 Route(PATH_FLATTEN, self.flatten, methods=["POST"]),
                 Route(PATH_APPROVE, self.approve, methods=["POST"]),
                 Route(PATH_DRILL, self.drill, methods=["POST"]),
+                Route(PATH_RECONCILE, self.reconcile, methods=["GET"]),
             ],
             exception_handlers={SchemaError: _bad_schema},
         )
@@ -147,6 +151,16 @@ class OperatorApi:
         }
         await self._gateway.drilled(passed=asked.passed, figures=figures)
         return self._answer(None)
+
+    async def reconcile(self, _request: Request) -> Response:
+        """Return our books beside the venues' accounts, read now; it changes nothing."""
+        found = await self._accounts.side_by_side()
+        rows = {
+            venue: None if lines is None else [asdict(line) for line in lines]
+            for venue, lines in found.items()
+        }
+        unknown = [order.client_order_id for order in self._gateway.state.unknown_orders]
+        return document({"venues": rows, "in_doubt": unknown})
 
     async def disarm(self, request: Request) -> Response:
         """Take an arm back or end the live session."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from interlock_core.instrument import Instrument, Venue, parse_key
@@ -15,6 +16,78 @@ from interlock_gatekeeper.venues.readings import FORCED_PREFIXES, Resting
 # What rounding may add up to in a currency: its smallest sums, and a share of what was traded.
 CASH_SLACK = {"KRW": Decimal(1000), "USDT": Decimal(1)}
 CASH_SLACK_SHARE = Decimal("0.001")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing in our books beside the same at a venue; None where one of them is not known."""
+
+    what: str
+    ours: str | None
+    theirs: str | None
+    verdict: str
+
+
+OK, DIFFERS, NOT_COMPARED = "ok", "DIFFERS", "not compared"
+
+
+def side_by_side(
+    state: State,
+    venue: Venue,
+    baseline: Balances | None,
+    seen: Balances,
+    resting: Iterable[Resting],
+) -> list[Row]:
+    """Return everything of a venue beside our books, for a person.
+
+    Balances are compared from a session's beginning on: before one, only what the venue shows is
+    known. Positions come from the journal where no session runs.
+    """
+    rested = list(resting)
+    if baseline is None:
+        rows = _without_baseline(state, venue, seen)
+    else:
+        differing = {m.what for m in compare(state, venue, baseline, seen, rested)}
+        rows = _with_baseline(state, venue, baseline, seen, differing)
+    for order in rested:
+        what = f"open order {order.client_order_id or order.venue_order_id}"
+        shape = f"{order.side} {order.instrument}"
+        mine = _is_ours(state, order)
+        rows.append(Row(what, shape if mine else None, shape, OK if mine else DIFFERS))
+    return rows
+
+
+def _without_baseline(state: State, venue: Venue, seen: Balances) -> list[Row]:
+    held = {k: q for k, q in state.positions.items() if parse_key(k)[0] is venue}
+    if venue is not Venue.BINANCE_PERP:
+        found = [(f"balance {asset}", str(total)) for asset, total in sorted(seen.total.items())]
+        return [Row(what, None, total, NOT_COMPARED) for what, total in found]
+    rows = []
+    for key in sorted({*held, *seen.positions}):
+        ours, theirs = held.get(key, ZERO), seen.positions.get(key, ZERO)
+        rows.append(_row(f"position {key}", ours, theirs, differs=ours != theirs))
+    return rows
+
+
+def _with_baseline(
+    state: State, venue: Venue, baseline: Balances, seen: Balances, differing: set[str]
+) -> list[Row]:
+    held = {k: q for k, q in state.ledger.held.items() if parse_key(k)[0] is venue}
+    if venue is Venue.BINANCE_PERP:
+        word, start, end, change = "position", baseline.positions, seen.positions, held
+    else:
+        word, start, end = "balance", baseline.total, seen.total
+        change = {asset_of(key): quantity for key, quantity in held.items()}
+        change[quote_of(venue)] = state.ledger.cash.get(venue, ZERO)
+    rows = []
+    for name in sorted({*start, *end, *change}):
+        what, ours = f"{word} {name}", start.get(name, ZERO) + change.get(name, ZERO)
+        rows.append(_row(what, ours, end.get(name, ZERO), differs=what in differing))
+    return rows
+
+
+def _row(what: str, ours: Decimal, theirs: Decimal, *, differs: bool) -> Row:
+    return Row(what, str(ours), str(theirs), DIFFERS if differs else OK)
 
 
 def compare(

@@ -220,6 +220,19 @@ def reset(
 
 
 @app.command(epilog=EPILOG)
+def reconcile(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Every row as JSON.")] = False,
+) -> None:
+    """Show our books beside the venues' accounts, read now. Changes nothing.
+
+    Exit code 0 where all agree, 1 where something differs, 3 where an account could not be read
+    or an order is in doubt. Works without the engine.
+    """
+    raise typer.Exit(_ctl("reconcile", *(("--json",) if as_json else ())))
+
+
+@app.command(epilog=EPILOG)
 def flatten(
     *,
     residual: Annotated[str, typer.Option(help="Hash of what is left, as `status` shows it.")],
