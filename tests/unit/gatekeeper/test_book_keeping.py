@@ -126,19 +126,46 @@ def test_dust_is_neither_a_gap_nor_a_leg(world, quantity, unhedged, ended):
     books.weigh(world.state.ledger, "g", 5, waiting=False)
     assert (made.unhedged_since_ns == 5) is unhedged
     assert ("g" not in world.state.ledger.open_groups) is ended
-    assert ("g" in world.state.ledger.leftovers) is ended
+    assert world.state.ledger.leftovers == ({"BTC": {PERP: quantity}} if ended else {})
+    assert made.ended is ended
+
+
+def test_what_ended_round_trips_left_counts_together(world):
+    """The dust of one leaves with the next: on any instrument of the asset, once."""
+    ledger = world.state.ledger
+    group(world, held={PERP: DUST})
+    books.weigh(ledger, "g", 5, waiting=False)
+    books.weigh(ledger, "g", 6, waiting=False)
+    assert ledger.leftovers == {"BTC": {PERP: DUST}}
+    other = Group("BTC", 1, held={PERP: -DUST, SPOT: DUST})
+    other.unit_usd = Decimal(1)
+    ledger.groups["h"] = ledger.open_groups["h"] = other
+    books.weigh(ledger, "h", 7, waiting=False)
+    assert ledger.leftovers == {"BTC": {SPOT: DUST}}
 
 
 def test_a_leftover_that_is_closed_at_last_is_forgotten(world):
-    """And only then."""
-    made = group(world, held={PERP: DUST})
+    """A fill of an ended round trip changes what is left of all."""
+    made = group(world, held={PERP: Decimal("0.0001")})
     ledger = world.state.ledger
     books.weigh(ledger, "g", 5, waiting=False)
-    books.weigh(ledger, "g", 6, waiting=False)
-    assert "g" in ledger.leftovers
-    made.held.clear()
-    books.weigh(ledger, "g", 7, waiting=False)
-    assert ledger.leftovers == {}
+    assert ledger.leftovers == {"BTC": {PERP: Decimal("0.0001")}}
+    ledger.groups[world.intent.group_id] = ledger.groups.pop("g")
+    fill(world, "0.0001", side=Side.SELL)
+    assert made.held == ledger.leftovers == {}
+
+
+def test_a_round_trip_that_is_opened_again_is_no_leftover(world):
+    """It is counted by itself while it is open, and with the others once it has ended again."""
+    made = group(world, held={PERP: Decimal("0.0001")})
+    ledger = world.state.ledger
+    books.weigh(ledger, "g", 5, waiting=False)
+    name = world.intent.group_id
+    ledger.groups[name] = ledger.groups.pop("g")
+    count(world, 6)
+    assert (ledger.leftovers, made.ended) == ({}, False)
+    books.weigh(ledger, name, 7, waiting=False)
+    assert ledger.leftovers == {"BTC": {PERP: Decimal("0.0001")}}
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_what_is_left_of_a_round_trip_counts_in_its_result(desk):
     trip, ledger = Trip(desk), desk.state.ledger
     trip.fill("a", Side.SELL, "0.0004", fee="3")
     assert ledger.open_groups == {}
-    assert list(ledger.leftovers) == ["trip-0001"]
+    assert ledger.leftovers == {"BTC": {UPBIT_BTC: Decimal("-0.0004")}}
     assert (ledger.wins, ledger.losses) == (0, 1)
 
 

@@ -9,7 +9,7 @@ from interlock_core.clock import NS_PER_S
 from interlock_core.instrument import Side, Venue
 from interlock_core.reasons import DenyReason
 from interlock_core.wire.gate import Purpose
-from interlock_gatekeeper import checks, facts, limits, policy, selftest
+from interlock_gatekeeper import budget, checks, facts, limits, policy, selftest
 from interlock_gatekeeper.policy import Approved, Denied
 from interlock_gatekeeper.seen import Balances, Reference
 from interlock_gatekeeper.selftest import NOW, PERP, SPOT, good_world
@@ -508,15 +508,31 @@ def test_what_is_no_entry_only_closes(purpose, held, passes):
 
 
 def test_leftovers_count_as_unhedged():
-    """Many small gaps are one large gap."""
+    """Many small gaps are one large gap; of one asset they cancel out, of two they add up."""
     world = good_world()
-    world.caps(unhedged_usd=Decimal("12.12"))
-    piece = Group("BTC", T, held={PERP: Decimal("0.0001")})
-    world.state.ledger.groups.update(one=piece, two=piece)
-    world.state.ledger.leftovers.update(one=piece, two=piece)
-    assert reason(world) is None
-    world.caps(unhedged_usd=Decimal("12.11"))
-    assert reason(world) is DenyReason.UNHEDGED_MAX
+    piece = Decimal("0.0001")
+    for left, sum_usd in (
+        ({"BTC": {PERP: 2 * piece}}, "12.12"),
+        ({"BTC": {PERP: piece}, "ETH": {PERP: -piece}}, "12.12"),
+        ({"BTC": {PERP: piece, SPOT: -piece}}, "10.10"),
+    ):
+        world.state.ledger.leftovers = left
+        world.caps(unhedged_usd=Decimal(sum_usd))
+        assert reason(world) is None
+        world.caps(unhedged_usd=Decimal(sum_usd) - Decimal("0.01"))
+        assert reason(world) is DenyReason.UNHEDGED_MAX
+
+
+def test_an_order_of_an_ended_round_trip_widens_what_is_left():
+    """It counts beside the leftovers of its asset, not beside its own alone."""
+    world = good_world()
+    ledger = world.state.ledger
+    ledger.groups[world.intent.group_id] = Group("BTC", T, ended=True)
+    ledger.leftovers = {"BTC": {PERP: Decimal("0.0001")}}
+    assert budget.unhedged_usd(world.state) == Decimal("1.01")
+    assert budget.unhedged_usd(world.state, world.intent) == Decimal("11.11")
+    ledger.leftovers = {}
+    assert budget.unhedged_usd(world.state, world.intent) == Decimal("10.10")
 
 
 def test_pending_reductions_count():

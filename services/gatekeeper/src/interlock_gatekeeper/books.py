@@ -55,7 +55,10 @@ def count_order(
         # It may close what an earlier session opened: that is no round trip of this one.
         return
     ledger.open_groups[intent.group_id] = group
-    ledger.leftovers.pop(intent.group_id, None)
+    if group.ended:
+        group.ended = False
+        for key, quantity in group.held.items():
+            _leave(ledger, group, key, -quantity)
     rates.take(ledger.buckets, rates.symbol_rate(intent), at_ns)
     if intent.purpose is Purpose.ENTRY:
         group.entered.add(intent.leg)
@@ -105,6 +108,14 @@ def add_to(held: dict[str, Decimal], key: str, change: Decimal) -> None:
         held[key] = total
 
 
+def _leave(ledger: Ledger, group: Group, key: str, change: Decimal) -> None:
+    """Change what the ended round trips of an asset left."""
+    left = ledger.leftovers.setdefault(group.asset, {})
+    add_to(left, key, change)
+    if not left:
+        del ledger.leftovers[group.asset]
+
+
 def book_fill(ledger: Ledger, intent: OrderIntent, result: OrderResult, fx: Rates | None) -> None:
     """Enter a fill into the session's and the round trip's books."""
     value = result.filled_quantity * result.average_price
@@ -117,6 +128,8 @@ def book_fill(ledger: Ledger, intent: OrderIntent, result: OrderResult, fx: Rate
     cash -= _fee_usd(intent, result, quote, fx)
     add_to(ledger.held, intent.instrument, change)
     add_to(group.held, intent.instrument, change)
+    if group.ended:
+        _leave(ledger, group, intent.instrument, change)
     ledger.cash_usd += cash
     fee = result.fee if (result.fee_currency or quote) == quote else ZERO
     add_to(ledger.cash, venue, -signed(value, intent.side) - fee)
@@ -151,12 +164,11 @@ def weigh(ledger: Ledger, name: str, at_ns: int, *, waiting: bool) -> None:
     elif group.unhedged_since_ns is None:
         group.unhedged_since_ns = at_ns
     left = sum((abs(q) * group.unit_usd for q in group.held.values()), ZERO)
-    if not group.held:
-        ledger.leftovers.pop(name, None)
     if waiting or left > DUST_USD or ledger.open_groups.pop(name, None) is None:
         return
-    if group.held:
-        ledger.leftovers[name] = group
+    group.ended = True
+    for key, quantity in group.held.items():
+        _leave(ledger, group, key, quantity)
     result = group.cash_usd + sum((q * group.unit_usd for q in group.held.values()), ZERO)
     if result < ZERO:
         ledger.losses, ledger.losing_streak = ledger.losses + 1, ledger.losing_streak + 1

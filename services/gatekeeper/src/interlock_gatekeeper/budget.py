@@ -7,6 +7,7 @@ they would be closed at.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, localcontext
 from itertools import takewhile
@@ -91,32 +92,45 @@ def exposure_usd(state: State) -> Decimal | None:
 def unhedged_usd(state: State, adding: OrderIntent | None = None) -> Decimal | None:
     """Return the sum over round trips of the worst gap between bought and sold, or None.
 
-    Worst: of the orders on their way (and `adding`), only those that widen the gap fill.
+    Worst: of the orders on their way (and `adding`), only those that widen the gap fill. What ended
+    round trips of one asset left counts together: the dust of one may leave with the next. Cost:
+    linear in open round trips and assets.
     """
     waiting = [order.intent for order in state.open_orders.values()]
     if adding is not None:
         waiting.append(adding)
     ledger = state.ledger
-    names = {intent.group_id for intent in waiting} | {*ledger.open_groups, *ledger.leftovers}
+    gaps: dict[str, tuple[Mapping[str, Decimal], list[OrderIntent]]] = {
+        **{f"left {asset}": (held, []) for asset, held in ledger.leftovers.items()},
+        **{name: (group.held, []) for name, group in ledger.open_groups.items()},
+    }
+    for intent in waiting:
+        group = ledger.groups.get(intent.group_id)
+        held: Mapping[str, Decimal] = {} if group is None else group.held
+        name = intent.group_id
+        if group is not None and group.ended:
+            name, held = f"left {group.asset}", ledger.leftovers.get(group.asset, {})
+        gaps.setdefault(name, (held, []))[1].append(intent)
     total = ZERO
-    for name in names:
-        value = _group_unhedged_usd(state, name, [i for i in waiting if i.group_id == name])
+    for held, orders in gaps.values():
+        value = _gap_usd(state, held, orders)
         if value is None:
             return None
         total += value
     return total
 
 
-def _group_unhedged_usd(state: State, name: str, waiting: list[OrderIntent]) -> Decimal | None:
-    group = state.ledger.groups.get(name)
-    gap = group.gap if group is not None else ZERO
+def _gap_usd(
+    state: State, held: Mapping[str, Decimal], waiting: list[OrderIntent]
+) -> Decimal | None:
+    gap = sum(held.values(), ZERO)
     changes = [signed(intent.quantity, intent.side) for intent in waiting]
     up = gap + sum((change for change in changes if change > ZERO), ZERO)
     down = gap + sum((change for change in changes if change < ZERO), ZERO)
     worst = max(abs(up), abs(down))
     if worst == ZERO:
         return ZERO
-    keys = {intent.instrument for intent in waiting} | set(group.held if group else ())
+    keys = {intent.instrument for intent in waiting} | set(held)
     values = [_worst_usd(state, key, worst) for key in keys]
     known = [value for value in values if value is not None]
     return max(known, default=None) if len(known) == len(values) else None

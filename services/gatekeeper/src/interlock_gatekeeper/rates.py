@@ -19,8 +19,10 @@ class TokenBucket:
 
     def take(self, now_ns: int) -> bool:
         """Take one token; say whether there was one."""
-        passed_ns = 0 if self._filled_ns is None else max(now_ns - self._filled_ns, 0)
-        self._filled_ns = now_ns
+        # A clock that steps back must not let the same time pass twice.
+        since_ns = now_ns if self._filled_ns is None else self._filled_ns
+        self._filled_ns = max(now_ns, since_ns)
+        passed_ns = self._filled_ns - since_ns
         self._level = min(self._full, self._level + passed_ns * self._rate)
         if self._level < NS_PER_S:
             return False

@@ -150,6 +150,7 @@ class Group:
     cash_usd: Decimal = Decimal(0)
     unit_usd: Decimal = Decimal(0)
     unhedged_since_ns: int | None = None
+    ended: bool = False
 
     @property
     def gap(self) -> Decimal:
@@ -175,11 +176,14 @@ class Sent:
 
 @dataclass(slots=True)
 class Ledger:
-    """The running session's own books, from own fills only."""
+    """The running session's own books, from own fills only.
+
+    `leftovers` is what ended round trips left together, by asset and instrument.
+    """
 
     groups: dict[str, Group] = field(default_factory=dict)
     open_groups: dict[str, Group] = field(default_factory=dict)
-    leftovers: dict[str, Group] = field(default_factory=dict)
+    leftovers: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     held: dict[str, Decimal] = field(default_factory=dict)
     turnover_usd: Decimal = Decimal(0)
     cash_usd: Decimal = Decimal(0)
