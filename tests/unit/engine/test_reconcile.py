@@ -1,6 +1,7 @@
 """Our books beside the gatekeeper's: what is understood is taken, the rest is named."""
 
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from tests.unit.engine.fakes import PERP_ETH, UPBIT_ETH, fill, veto
@@ -15,6 +16,7 @@ from interlock_engine.execute.reconcile import Difference, Reconciler
 from interlock_engine.ledger.records import Baseline, Released, Repaired
 from interlock_engine.ledger.recovery import replay
 from interlock_engine.observe.tally import Tally
+from interlock_engine.status import Status
 
 UPBIT, PERP = UPBIT_ETH.key, PERP_ETH.key
 ODD = Decimal("0.5")
@@ -229,3 +231,31 @@ async def test_an_own_fill_that_was_there_before_or_fits_nothing_is_not_taken(ga
     gatekeeper.own, gatekeeper.held = [old, adds], _books_of(world)
     await reconciler.compare()
     assert world.state.position.held == held
+
+
+async def test_heartbeats_tell_what_was_earned_in_the_gatekeepers_own_session(gatekeeper):
+    """An engine that goes on after a new arm has a result that is not this session's."""
+    world = World()
+    reconciler = _reconciler(world, gatekeeper)
+    snapshots = SimpleNamespace(total_usd=Decimal(-3), recent_cpu_percent=0.0, memory_mb=1.0)
+    snapshots.open_positions, snapshots.take = 0, lambda: snapshots
+    status = Status(
+        market=world.market,
+        guard=world.guard,
+        client=gatekeeper,
+        lease=world.permission,
+        trader=world.trader,
+        snapshots=snapshots,
+        stores=None,
+        reconciler=reconciler,
+        venue_stale_ns=1,
+    )
+    assert status.telemetry().pnl_usd == 0
+    await reconciler.compare()
+    assert status.telemetry().pnl_usd == 0
+    snapshots.total_usd = Decimal("-4.5")
+    assert status.telemetry().pnl_usd == -1.5
+    gatekeeper.epoch = 2
+    assert status.telemetry().pnl_usd == 0
+    await reconciler.compare()
+    assert status.telemetry().pnl_usd == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from interlock_core.money import ZERO
 from interlock_core.wire.gate import Telemetry
 from interlock_engine.book.market import Market
 from interlock_engine.decide.guards import EntryGuard
@@ -43,6 +44,8 @@ class Status:
         self._reconciler = reconciler
         self._venue_stale_ns = venue_stale_ns
         self._problem = "reading what the venues list"
+        self._before_usd = ZERO
+        self._before_epoch = 0
 
     def tell(self, problem: str) -> None:
         """Take why the session cannot begin yet; empty once it can."""
@@ -101,11 +104,16 @@ class Status:
         """Return what every heartbeat tells the gatekeeper."""
         market, now_ns = self._market, self._market.clock.boot_ns()
         snapshot, age_ns = self._snapshots.take(), max(v.age_ns(now_ns) for v in market.venues)
+        epoch = self._reconciler.epoch
+        if epoch != self._before_epoch:
+            # What was earned before is no result of the gatekeeper's present session.
+            self._before_epoch, self._before_usd = epoch, snapshot.total_usd
+        earned = snapshot.total_usd - self._before_usd if epoch else ZERO
         return Telemetry(
             loop_p99_ms=self._guard.health.loop_p99_ms,
             cpu_percent=snapshot.recent_cpu_percent,
             memory_mb=snapshot.memory_mb,
             market_age_ms=age_ns / 1e6,
-            pnl_usd=float(snapshot.total_usd),
+            pnl_usd=float(earned),
             open_positions=snapshot.open_positions,
         )

@@ -129,9 +129,14 @@ class Reconciler:
         self._unconfirmed.update(p.number for p in positions if p is not None)
 
     @property
+    def epoch(self) -> int:
+        """Return the epoch of the running session once its books were compared, else 0."""
+        return self._epoch if self._epoch == self._source.epoch else 0
+
+    @property
     def compared(self) -> bool:
         """Say whether the books of the running session were compared."""
-        return self._epoch != 0 and self._epoch == self._source.epoch
+        return self.epoch != 0
 
     async def run(self) -> None:
         """Compare at the start of each session and once a minute, until cancelled."""
