@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-SEEDS = range(int(os.environ.get("CRASH_SEEDS", "2")))
+SEEDS = range(int(os.environ.get("CRASH_SEEDS", "1")))
 ROUNDS = 4
 SETTINGS = {
     "TIME_LIMIT_S": "3",

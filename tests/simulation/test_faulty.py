@@ -8,7 +8,7 @@ from tests.simulation.system import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 
-TRIPS = int(os.environ.get("FAULTY_TRIPS", "100"))
+TRIPS = int(os.environ.get("FAULTY_TRIPS", "60"))
 SETTINGS = {
     "TIME_LIMIT_S": "3",
     "WARM_UP_S": "2",

@@ -12,7 +12,7 @@ from interlock_engine.ledger.file import decode
 from interlock_engine.ledger.records import Begun, Ended, Finished, Resumed, Sent, Settled
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
-KILLS = 2
+KILLS = 1
 
 
 def _ledger(stack):

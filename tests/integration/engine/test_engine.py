@@ -144,6 +144,11 @@ def test_a_kill_stops_orders_at_once_and_is_told_at_the_end(stack):
     assert (document["exit_code"], document["final"]) == (4, True)
 
 
+def _holds(state):
+    """Say whether something is held: a position is shown from its first order on."""
+    return any(float(q) for p in state["open_positions"] for q in p["held"].values())
+
+
 # Nothing is closed by itself in this test: only the gatekeeper's absence and return matter.
 HOLDS = {"TAKE_PROFIT_BPS": "300", "STOP_LOSS_BPS": "1000", "REVERSAL_BPS": "300"}
 
@@ -153,7 +158,7 @@ HOLDS = {"TAKE_PROFIT_BPS": "300", "STOP_LOSS_BPS": "1000", "REVERSAL_BPS": "300
 def test_positions_outlive_the_gatekeeper_and_are_closed_under_the_next_session(stack):
     stack.up()
     stack.start("engine")
-    held = stack.eventually_state(lambda s: s["open_positions"], why="no position")
+    held = stack.eventually_state(_holds, why="no position")
     stack.end("gatekeeper", signal.SIGKILL)
     lost = stack.eventually_state(lambda s: s["state"] == "standing_by", why="not standing by")
     assert {p["asset"] for p in held["open_positions"]} <= {
@@ -181,7 +186,7 @@ def test_positions_outlive_the_gatekeeper_and_are_closed_under_the_next_session(
 def test_a_gatekeeper_that_hangs_does_not_hold_up_the_end_and_what_is_left_is_told(stack):
     stack.up()
     stack.start("engine")
-    stack.eventually_state(lambda s: s["open_positions"], why="no position")
+    stack.eventually_state(_holds, why="no position")
     stack.processes["gatekeeper"].send_signal(signal.SIGSTOP)
     code, seconds = stack.end("engine", signal.SIGINT)
     assert seconds < 5.0
