@@ -15,6 +15,8 @@ SETTINGS = {
     "MAX_POSITIONS": "8",
     "ENTRY_THRESHOLD_BPS": "1",
     "COOLDOWN_S": "0",
+    # Small, so that what a thousand of them lose stays within the loss limit of a session.
+    "ORDER_NOTIONAL_USD": "30",
 }
 # One call in ten, of each kind of call: those whose outcome stays open weigh most.
 RULES = [
