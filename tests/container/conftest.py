@@ -35,11 +35,17 @@ def stack(request):
 @pytest.fixture
 def trading(stack):
     """Return the stack once the engine trades: a check of "no" proves nothing on a dead stack."""
-    eventually(
-        lambda: stack.healthy("gatekeeper") and stack.engine_is("trading"),
-        within_s=TRADING_S,
-        what="the engine trades",
-    )
+    if stack.stuck:
+        pytest.fail("the engine does not trade: see the first test that found it so")
+    try:
+        eventually(
+            lambda: stack.healthy("gatekeeper") and stack.engine_is("trading"),
+            within_s=TRADING_S,
+            what="the engine trades",
+        )
+    except AssertionError:
+        stack.stuck = True
+        pytest.fail(f"the engine does not trade within {TRADING_S} s\n{stack.story()}")
     return stack
 
 

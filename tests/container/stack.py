@@ -55,6 +55,7 @@ class Stack:
 
     project: str = PROJECT
     seconds: dict[str, float] = field(default_factory=dict)
+    stuck: bool = False
 
     def compose(self, *arguments, timeout_s=COMMAND_S, check=True):
         """Run `docker compose ...` for this project."""

@@ -45,7 +45,7 @@ def gatekeeper():
     return Gatekeeper()
 
 
-def _reconciler(world, gatekeeper):
+def _reconciler(world, gatekeeper, on_begun=lambda: None):
     return Reconciler(
         gatekeeper,
         market=world.market,
@@ -53,6 +53,7 @@ def _reconciler(world, gatekeeper):
         positions=world.trader,
         unconfirmed=world.unconfirmed,
         clock=world.clock,
+        on_begun=on_begun,
     )
 
 
@@ -234,11 +235,15 @@ async def test_an_own_fill_that_was_there_before_or_fits_nothing_is_not_taken(ga
 
 
 async def test_heartbeats_tell_what_was_earned_in_the_gatekeepers_own_session(gatekeeper):
-    """An engine that goes on after a new arm has a result that is not this session's."""
+    """An engine that goes on after a new arm has a result that is not this session's.
+
+    Its first heartbeat may come after its first entry: what that cost is of this session.
+    """
     world = World()
-    reconciler = _reconciler(world, gatekeeper)
     snapshots = SimpleNamespace(total_usd=Decimal(-3), recent_cpu_percent=0.0, memory_mb=1.0)
     snapshots.open_positions, snapshots.take = 0, lambda: snapshots
+    begun = []
+    reconciler = _reconciler(world, gatekeeper, lambda: [each() for each in begun])
     status = Status(
         market=world.market,
         guard=world.guard,
@@ -250,12 +255,15 @@ async def test_heartbeats_tell_what_was_earned_in_the_gatekeepers_own_session(ga
         reconciler=reconciler,
         venue_stale_ns=1,
     )
+    begun.append(status.session_begun)
     assert status.telemetry().pnl_usd == 0
     await reconciler.compare()
-    assert status.telemetry().pnl_usd == 0
     snapshots.total_usd = Decimal("-4.5")
     assert status.telemetry().pnl_usd == -1.5
     gatekeeper.epoch = 2
     assert status.telemetry().pnl_usd == 0
     await reconciler.compare()
     assert status.telemetry().pnl_usd == 0
+    snapshots.total_usd = Decimal(-5)
+    await reconciler.compare()
+    assert status.telemetry().pnl_usd == -0.5

@@ -141,6 +141,7 @@ class App:
             positions=self._trader,
             unconfirmed=unconfirmed,
             clock=clock,
+            on_begun=self._session_begun,
         )
         self._reconciler.restore(self._recovered.baseline, self._recovered.own_fills)
         self._loop = Loop(
@@ -383,6 +384,9 @@ class App:
     def _loss_left_usd(self) -> Decimal:
         """Return what the session may still lose; nothing before there is one."""
         return self._loss_limit_usd + min(self._snapshots.take().total_usd, ZERO)
+
+    def _session_begun(self) -> None:
+        self._status.session_begun()
 
     def _telemetry(self) -> Telemetry:
         return self._status.telemetry()

@@ -45,7 +45,13 @@ class Status:
         self._venue_stale_ns = venue_stale_ns
         self._problem = "reading what the venues list"
         self._before_usd = ZERO
-        self._before_epoch = 0
+
+    def session_begun(self) -> None:
+        """Take what was earned before as no result of the gatekeeper's present session.
+
+        To be called when its books were compared, before the first order of it.
+        """
+        self._before_usd = self._snapshots.take().total_usd
 
     def tell(self, problem: str) -> None:
         """Take why the session cannot begin yet; empty once it can."""
@@ -104,11 +110,8 @@ class Status:
         """Return what every heartbeat tells the gatekeeper."""
         market, now_ns = self._market, self._market.clock.boot_ns()
         snapshot, age_ns = self._snapshots.take(), max(v.age_ns(now_ns) for v in market.venues)
-        epoch = self._reconciler.epoch
-        if epoch != self._before_epoch:
-            # What was earned before is no result of the gatekeeper's present session.
-            self._before_epoch, self._before_usd = epoch, snapshot.total_usd
-        earned = snapshot.total_usd - self._before_usd if epoch else ZERO
+        compared = self._reconciler.compared
+        earned = snapshot.total_usd - self._before_usd if compared else ZERO
         return Telemetry(
             loop_p99_ms=self._guard.health.loop_p99_ms,
             cpu_percent=snapshot.recent_cpu_percent,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -105,6 +105,7 @@ class Reconciler:
         positions: Positions,
         unconfirmed: set[int],
         clock: Clock,
+        on_begun: Callable[[], None],
     ) -> None:
         self._source = source
         self._market = market
@@ -112,6 +113,7 @@ class Reconciler:
         self._positions = positions
         self._unconfirmed = unconfirmed
         self._clock = clock
+        self._on_begun = on_begun
         self._baseline: dict[str, Decimal] | None = None
         self._own_fills: set[str] = set()
         self._epoch = 0
@@ -129,14 +131,9 @@ class Reconciler:
         self._unconfirmed.update(p.number for p in positions if p is not None)
 
     @property
-    def epoch(self) -> int:
-        """Return the epoch of the running session once its books were compared, else 0."""
-        return self._epoch if self._epoch == self._source.epoch else 0
-
-    @property
     def compared(self) -> bool:
         """Say whether the books of the running session were compared."""
-        return self.epoch != 0
+        return self._epoch != 0 and self._epoch == self._source.epoch
 
     async def run(self) -> None:
         """Compare at the start of each session and once a minute, until cancelled."""
@@ -158,7 +155,8 @@ class Reconciler:
         except (GateError, SchemaError) as error:
             log.warning("books were not compared", extra={"why": str(error)})
             return
-        if books.epoch != self._epoch:
+        new = books.epoch != self._epoch
+        if new:
             self._begin(books)
         quiet = [
             state
@@ -169,6 +167,8 @@ class Reconciler:
         theirs = _signed(books.holdings)
         found = [d for state in quiet for d in self._compare(state, theirs)]
         self._note(found, {state.route.asset for state in quiet})
+        if new:
+            self._on_begun()
 
     def _begin(self, books: SessionBooks) -> None:
         if self._baseline is None:
